@@ -1,0 +1,58 @@
+"""Judging test drawings in several processes. Not in ``__main__``, which started processes could not import."""
+
+from __future__ import annotations
+
+import multiprocessing
+import sys
+import time
+from collections.abc import Iterable
+from functools import lru_cache
+
+from benchmarks.accuracy.measure import Counts
+from benchmarks.detectors.cases import case_of
+from detectors import DetectorSet, open_detectors
+
+_CHUNK = 16
+
+
+def measure(images: int, seed: int, workers: int) -> Counts:
+    """Judge ``images`` test drawings in ``workers`` processes, with progress on standard error."""
+    jobs = [(s, min(s + _CHUNK, images), seed) for s in range(0, images, _CHUNK)]
+    if workers <= 1:
+        return _gather(map(judge, jobs), images)
+    with multiprocessing.get_context("spawn").Pool(min(workers, len(jobs)), _one_thread) as pool:
+        return _gather(pool.imap_unordered(judge, jobs), images)
+
+
+def _gather(parts: Iterable[Counts], images: int) -> Counts:
+    total, started = Counts(), time.monotonic()
+    for counts in parts:
+        total.merge(counts)
+        left = (time.monotonic() - started) / total.pictures * (images - total.pictures)
+        print(f"\r{total.pictures}/{images} drawings, {left:.0f} s left ", end="", file=sys.stderr, flush=True)
+    print(file=sys.stderr)
+    return total
+
+
+def judge(job: tuple[int, int, int]) -> Counts:
+    """Count one stretch of drawings, ``(start, stop, seed)``."""
+    start, stop, seed = job
+    counts, detectors = Counts(), _detectors()
+    cases = [case_of("test", index, seed) for index in range(start, stop)]
+    contexts = detectors.look([c.image for c in cases], [c.expectation for c in cases])
+    for case, context in zip(cases, contexts, strict=True):
+        counts.add(case, context, detectors.judge(context))
+    return counts
+
+
+@lru_cache(maxsize=1)
+def _detectors() -> DetectorSet:
+    return open_detectors()
+
+
+def _one_thread() -> None:
+    import cv2
+    import torch
+
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)

@@ -1,0 +1,1 @@
+"""Drawing the training pictures and training the detectors on them."""

@@ -1,0 +1,231 @@
+"""``python -m benchmarks.detectors.calibrate``: measure where scores become verdicts, on validation drawings."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from benchmarks.detectors.cases import Case, case_of
+from benchmarks.detectors.matching import hands_met, people_met
+from benchmarks.detectors.truths import drawn
+from detectors.context import Context
+from detectors.thresholds import FILE, Thresholds
+from detectors.vocabulary import HAND_STATES
+from detectors.weights import shipped_folder
+from detectors.weights.manifest import sha256_of
+
+# Everything is reported while thresholds are measured.
+OPEN = Thresholds(
+    person=0.05, head=0.05, ahoge=0.5, tuft=0.5, fused_bodies=0.5, heat=0.03, faint=0.03, hand=0.0, lost=0.2, fused=0.2,
+    minor=0.5, second_opinion=0.0, small_hand=0.0,
+)  # fmt: skip
+# Share of judged hands that may be smaller than the smallest one that is judged.
+_SMALL_SHARE = 0.002
+
+
+@dataclass
+class Samples:
+    """(score, whether it is true) for each threshold, and hands in detail."""
+
+    pairs: dict[str, list[tuple[float, bool]]] = field(default_factory=dict)
+    hands: list[tuple[str, tuple[float, ...], bool | None]] = field(default_factory=list)
+    sizes: list[float] = field(default_factory=list)
+
+    def add(self, name: str, score: float, true: bool) -> None:
+        """One more observation."""
+        self.pairs.setdefault(name, []).append((score, true))
+
+
+def best_threshold(scores: ArrayLike, true: ArrayLike) -> tuple[float, float]:
+    """The score that separates best by F1; of those that one mistake more or less tells apart, the one nearest a half.
+
+    A network that separates well leaves a wide range of thresholds that serve equally on drawings. The middle of the
+    scale is the safest of them on pictures that are not drawings.
+
+    Args:
+        scores: 0..1.
+        true: what they ought to say.
+
+    Returns:
+        Threshold and its F1. Without a true sample nothing can be measured: (1.0, nan).
+
+    >>> best_threshold([0.1, 0.2, 0.8, 0.9], [False, False, True, True])
+    (0.5, 1.0)
+    """
+    values, wanted = np.asarray(scores, float), np.asarray(true, bool)
+    if not wanted.any():
+        return 1.0, float("nan")
+    order = np.argsort(-values, kind="stable")
+    values, wanted = values[order], wanted[order]
+    hits, taken = np.cumsum(wanted), np.arange(1, len(values) + 1)
+    f1 = 2 * hits / (taken + wanted.sum())
+    below = np.append(values[1:], 0.0)
+    good = (values > below) & (f1 >= f1[values > below].max() - 1 / wanted.sum())
+    low, high = below[good], values[good]
+    middle = np.where((low < 0.5) & (high >= 0.5), 0.5, (low + high) / 2)
+    place = int(np.argmin(np.abs(middle - 0.5)))
+    return round(float(middle[place]), 6), float(f1[good][place])
+
+
+def gather(samples: Samples, case: Case, context: Context) -> None:
+    """Compare one look at a validation drawing with its truth."""
+    drawing = case.drawing
+    met = people_met(context, drawing)
+    for p, person in enumerate(context.people):
+        samples.add("person", person.score, met[p] is not None)
+        index = met[p]
+        if person.head and index is not None:
+            truth = drawn(drawing, index)
+            samples.add("head", person.head.score, truth.judgeable)
+            if truth.ahoge is not None and person.head.answers:
+                odds = person.head.answers["ahoge"]
+                samples.add("ahoge", odds[2], truth.ahoge == "ahoge")
+                samples.add("tuft", odds[1] + odds[2], truth.ahoge != "none")
+    if context.contact and ("fusion", None) in case.truth:
+        samples.add("fused_bodies", context.contact.fused, case.truth["fusion", None] == "fails")
+    _gather_hands(samples, case, context)
+
+
+def _gather_hands(samples: Samples, case: Case, context: Context) -> None:
+    met, taken = hands_met(context, case.drawing)
+    for truth, hand in met:
+        if truth.state == "occluded":
+            continue
+        if hand:
+            samples.add("heat", hand.heat, True)
+            if truth.state != "lost":
+                samples.add("hand", (hand.heat + hand.seen) / 2, True)
+            samples.hands.append((truth.state, hand.states, hand.landmarks))
+            samples.sizes.append(max(hand.box[2] - hand.box[0], hand.box[3] - hand.box[1]))
+    people = people_met(context, case.drawing)
+    for k, hand in enumerate(context.hands):
+        owner = people[hand.owner] if hand.owner is not None else None
+        if k not in taken and not (owner is not None and case.drawing.people[owner].extra):
+            samples.add("heat", hand.heat, False)
+            if HAND_STATES[int(np.argmax(hand.states))] != "lost":
+                samples.add("hand", (hand.heat + hand.seen) / 2, False)
+
+
+def settle(samples: Samples) -> tuple[Thresholds, dict[str, float]]:
+    """Thresholds and the F1 each reaches on the samples."""
+    chosen: dict[str, float] = {}
+    reached: dict[str, float] = {}
+    for name in ("person", "head", "ahoge", "tuft", "fused_bodies", "heat", "hand"):
+        scores, true = np.array(samples.pairs[name]).T
+        chosen[name], reached[name] = best_threshold(scores, true)
+    states = np.array([state for state, *_ in samples.hands])
+    odds = np.array([values for _, values, _ in samples.hands])
+    found = np.array([bool(seen) for *_, seen in samples.hands])
+    left = np.ones(len(states), bool)
+    for state in ("lost", "fused"):
+        column = odds[:, HAND_STATES.index(state)]
+        chosen[state], reached[state] = best_threshold(column[left], (states == state)[left])
+        left &= column < chosen[state]
+    chosen["minor"], reached["minor"] = best_threshold((1 - odds[:, 0])[left], (states != "holds")[left])
+    chosen["second_opinion"], reached["second_opinion"] = _second_opinion(odds, states, found, chosen)
+    heats, true = np.array(samples.pairs["heat"]).T
+    chosen["faint"] = faintest(heats, true, chosen["heat"])
+    chosen["small_hand"] = round(float(np.quantile(samples.sizes, _SMALL_SHARE)), 1)
+    return Thresholds(**chosen), reached
+
+
+def faintest(heat: ArrayLike, true: ArrayLike, least: float) -> float:
+    """The lowest heat such that what is hotter, but below ``least``, is an arm's end as often as not."""
+    values, wanted = np.asarray(heat, float), np.asarray(true, bool)
+    order = np.argsort(-values, kind="stable")
+    order = order[values[order] < least]
+    if not len(order):
+        return least
+    share = np.cumsum(wanted[order]) / np.arange(1, len(order) + 1)
+    fair = np.flatnonzero(share >= 0.5)
+    return round(float(values[order[fair[-1]]]), 4) if len(fair) else least
+
+
+def _second_opinion(
+    odds: NDArray[np.float64], states: NDArray[np.str_], found: NDArray[np.bool_], chosen: dict[str, float]
+) -> tuple[float, float]:
+    """How sure our own network must be of a lost or fused hand where MediaPipe sees a whole one."""
+    broken = odds[:, HAND_STATES.index("lost")] + odds[:, HAND_STATES.index("fused")]
+    true = (states == "lost") | (states == "fused")
+    least = max(chosen["lost"], chosen["fused"])
+    if not (found & true).any():
+        return max(0.9, least), float("nan")
+    value, f1 = best_threshold(broken[found], true[found])
+    return max(value, least), f1
+
+
+def measure(weights: Path, count: int, seed: int, device: str) -> tuple[Thresholds, dict[str, Any]]:
+    """Look at ``count`` validation drawings, every other one degraded, and settle the thresholds."""
+    import torch
+
+    from benchmarks.detectors.augment import degrade
+    from detectors.errors import MissingWeights
+    from detectors.sight import Sight
+    from detectors.weights import find
+
+    try:
+        bundle: Path | None = find("hand_landmarker")
+    except MissingWeights:
+        bundle = None
+    sight, samples = Sight.load(weights, bundle, OPEN, device), Samples()
+    torch.manual_seed(seed)
+    started = time.monotonic()
+    for start in range(0, count, 8):
+        cases = [case_of("validation", i, seed) for i in range(start, min(start + 8, count))]
+        pictures = torch.from_numpy(np.stack([case.image for case in cases])).permute(0, 3, 1, 2).float() / 255
+        pictures[::2] = degrade(pictures[::2])
+        images = list((pictures * 255).round().byte().permute(0, 2, 3, 1).numpy())
+        cases = [replace(case, image=image) for case, image in zip(cases, images, strict=True)]
+        for case, context in zip(cases, sight.look(images, [c.expectation for c in cases]), strict=True):
+            gather(samples, case, context)
+        if start % 80 == 0:
+            print(f"{start + len(cases)}/{count} drawings, {time.monotonic() - started:.0f}s", file=sys.stderr)
+    thresholds, reached = settle(samples)
+    notes = {"split": "validation", "drawings": count, "seed": seed, "mediapipe": bundle is not None}
+    return thresholds, notes | {"f1": {name: _number(value) for name, value in reached.items()}}
+
+
+def _number(value: float) -> float | None:
+    return None if np.isnan(value) else round(value, 4)
+
+
+def manifest(folder: Path) -> list[dict[str, Any]]:
+    """Entries of ``manifest.json`` for every weight file of a folder."""
+    return [
+        {
+            "name": path.stem,
+            "file": path.name,
+            "source": f"python -m benchmarks.detectors.train {path.stem}",
+            "licence": "AGPL-3.0-or-later",
+            "size": path.stat().st_size,
+            "sha256": sha256_of(path),
+        }
+        for path in sorted(folder.glob("*.safetensors"))
+    ]
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.detectors.calibrate", description=__doc__)
+    parser.add_argument("--weights", type=Path, default=shipped_folder(), help="folder with the trained networks")
+    parser.add_argument("--images", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="cpu")
+    options = parser.parse_args(arguments)
+    thresholds, notes = measure(options.weights, options.images, options.seed, options.device)
+    content = {"thresholds": thresholds.to_json(), "measured_on": notes}
+    (options.weights / FILE).write_text(json.dumps(content, indent=2) + "\n")
+    (options.weights / "manifest.json").write_text(json.dumps(manifest(options.weights), indent=2) + "\n")
+    print(json.dumps(content, indent=2))
+
+
+if __name__ == "__main__":
+    main()

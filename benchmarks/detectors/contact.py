@@ -1,0 +1,77 @@
+"""Training the contact network: is there a boundary where two bodies touch?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from benchmarks.detectors.augment import Motion, Warp, degrade
+from benchmarks.detectors.fitting import Losses
+from benchmarks.detectors.people import boxes_of
+from benchmarks.detectors.store import PEOPLE, SIDE, Drawings
+from detectors.crops import PAIR_SIZE, cut
+from detectors.networks import UNet, normalise, save_weights
+from detectors.vocabulary import CONTACT_MAPS
+
+FIELDS = ("labels", "contact")
+_MOTION = Motion(zoom=0.15, shift=0.05, turn=0.12)
+_SIZES = {"nano": (8, 12, 16), "shipped": (12, 24, 48, 64, 80)}
+
+
+def build(size: str = "shipped") -> UNet:
+    """The network with random weights; it paints at half resolution and answers ``fused``."""
+    return UNet(_SIZES[size], len(CONTACT_MAPS), {"fused": 2}, stop=1)
+
+
+def pair_windows(boxes: Tensor, there: Tensor) -> Tensor:
+    """:func:`detectors.crops.union_window` for a batch of boxes (B, N, 4) of which some are there (B, N)."""
+    low = torch.where(there[..., None], boxes[..., :2], torch.inf).amin(1)
+    high = torch.where(there[..., None], boxes[..., 2:], -torch.inf).amax(1)
+    none = ~there.any(1, keepdim=True)
+    low, high = torch.where(none, 0.0, low), torch.where(none, float(SIDE) / 1.08, high)
+    return torch.cat([(low + high) / 2, 1.08 * (high - low).amax(1, keepdim=True)], 1)
+
+
+class Objective:
+    """Makes batches of pair crops and judges the painted contact and the answer."""
+
+    def __init__(self, drawings: Drawings, batch: int, seed: int = 0) -> None:
+        self.drawings, self.batch = drawings, batch
+        self.generator = torch.Generator().manual_seed(seed)
+        asked = drawings.tensors["scenes"][:, 1]
+        self.pairs = torch.nonzero(asked > 1)[:, 0].cpu()
+
+    def __call__(self, network: nn.Module) -> Losses:
+        """The losses of one fresh batch."""
+        device = self.drawings.device
+        choice = torch.randint(len(self.pairs), (self.batch,), generator=self.generator)
+        index = self.pairs[choice].to(device)
+        with torch.no_grad(), torch.autocast(device, enabled=False):
+            warp = Warp.random(self.batch, SIDE, device, _MOTION)
+            pictures = degrade(warp.colors(self.drawings.images(index, soften=0.4)))
+            labels, contact = warp.labels(self.drawings.labels(index)), warp.labels(self.drawings.contact(index))
+            owner = (labels[:, 0] // 16).long()
+            boxes = boxes_of(torch.stack([owner == p + 1 for p in range(PEOPLE)], 1))
+            there = boxes[..., 2] - boxes[..., 0] > 6
+            boxes = boxes + torch.randn_like(boxes) * 3
+            windows = pair_windows(boxes, there)
+            rows = torch.arange(self.batch, device=device)
+            inputs = normalise(cut(pictures, rows, windows, PAIR_SIZE))
+            touch = functional.max_pool2d(cut(contact, rows, windows, PAIR_SIZE, "nearest"), 2)[:, 0]
+            fused = self.drawings.tensors["scenes"][index][:, 2]
+        maps, answers = network(inputs)
+        wanted = torch.stack([touch * (1 - fused[:, None, None]), touch * fused[:, None, None]], 1)
+        weight = 1 + 3 * touch[:, None]
+        painted = functional.binary_cross_entropy_with_logits(maps.float(), wanted, weight=weight.expand_as(wanted))
+        answer = functional.cross_entropy(answers["fused"].float(), fused.long(), label_smoothing=0.02)
+        return {"painted": painted, "fused": answer}
+
+
+def save(path: Path, network: UNet, notes: dict[str, Any]) -> None:
+    """Write the network's weights and how to build it again."""
+    meta = {"kind": "contact", "network": network.config, "maps": list(CONTACT_MAPS), "training": notes}
+    save_weights(path, network.state_dict(), meta)

@@ -1,0 +1,143 @@
+"""Training the hand network: where arms end, and whether a good, odd, fused or no hand is there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from benchmarks.detectors.augment import Motion, Warp, degrade
+from benchmarks.detectors.fitting import Losses
+from benchmarks.detectors.store import HANDS, OCCLUDED, PEOPLE, SIDE, Drawings
+from detectors.networks import UNet, normalise, save_weights
+from detectors.vocabulary import HAND_MAPS, HAND_STATES
+
+FIELDS = ("labels", "hands")
+STRIDE = 2
+_MOTION = Motion(zoom=0.25, shift=0.08, turn=0.2)
+_SIZES = {"nano": (8, 12, 16), "shipped": (16, 32, 56, 96, 128)}
+
+
+def build(size: str = "shipped") -> UNet:
+    """The network with random weights; it paints at half resolution."""
+    network = UNet(_SIZES[size], sum(HAND_MAPS.values()), stop=1)
+    bias = torch.zeros(sum(HAND_MAPS.values()))
+    bias[0] = -4.0  # almost nowhere is an arm's end
+    network.paint.bias = nn.Parameter(bias)
+    return network
+
+
+def split_maps(maps: Tensor) -> dict[str, Tensor]:
+    """The channels of the painted maps by name."""
+    return dict(zip(HAND_MAPS, maps.split(list(HAND_MAPS.values()), 1), strict=True))
+
+
+class Objective:
+    """Makes batches and judges the heat map, and everything else at the true arm ends."""
+
+    def __init__(self, drawings: Drawings, batch: int, seed: int = 0) -> None:
+        self.drawings, self.batch = drawings, batch
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def targets(self, index: Tensor, warp: Warp) -> dict[str, Tensor]:
+        """Per possible hand, (B, N, …), N = PEOPLE x HANDS; places in pixels."""
+        hands = self.drawings.tensors["hands"][index]
+        boxes = warp.boxes(torch.nan_to_num(hands[..., 3:7]).flatten(1, 2), SIDE)
+        keys = hands[..., 7:].reshape(len(index), -1, 2)
+        heads = warp.boxes(self.drawings.head_boxes(index), SIDE)
+        center = (boxes[..., :2] + boxes[..., 2:]) / 2
+        inside = ((center > 0) & (center < SIDE)).all(-1)
+        whole = ((boxes > -4) & (boxes < SIDE + 4)).all(-1)
+        state = torch.nan_to_num(hands[..., 1], nan=float(OCCLUDED)).flatten(1).long()
+        present = (hands[..., 0].flatten(1) > 0) & inside
+        owner = ((heads[..., :2] + heads[..., 2:]) / 2).repeat_interleave(HANDS, 1)
+        return {
+            "center": center,
+            "box": boxes,
+            "size": boxes[..., 2:] - boxes[..., :2],
+            "state": state,
+            "judge": present & whole & (state < OCCLUDED),
+            "ignore": present & ~(whole & (state < OCCLUDED)),
+            "gripping": torch.nan_to_num(hands[..., 2]).flatten(1),
+            "keypoints": warp.points(keys, SIDE).reshape(len(index), PEOPLE * HANDS, 6, 2),
+            "owner": owner,
+            "head": (self.drawings.person("present", index) > 0).repeat_interleave(HANDS, 1),
+        }
+
+    def __call__(self, network: nn.Module) -> Losses:
+        """The losses of one fresh batch."""
+        device = self.drawings.device
+        index = self.drawings.pick(self.batch, self.generator)
+        warp = Warp.random(self.batch, SIDE, device, _MOTION)
+        with torch.no_grad(), torch.autocast(device, enabled=False):
+            pictures = degrade(warp.colors(self.drawings.images(index, soften=0.4)))
+            wanted = self.targets(index, warp)
+        maps, _ = network(normalise(pictures))
+        return loss_of(split_maps(maps.float()), wanted)
+
+
+def loss_of(maps: dict[str, Tensor], wanted: dict[str, Tensor]) -> Losses:
+    """Focal loss on the heat map; state, grip, size, place, owner and key points in the 3x3 cells round each end."""
+    heat, weight = _heat(maps["heat"], wanted)
+    p = maps["heat"][:, 0].sigmoid().clamp(1e-4, 1 - 1e-4)
+    positive = heat > 0.99
+    focal = torch.where(positive, (1 - p) ** 2 * -p.log(), (1 - heat) ** 4 * p**2 * -(1 - p).log())
+    losses = {"heat": (focal * weight).sum() / positive.sum().clamp_min(1)}
+    rows = torch.nonzero(wanted["judge"])
+    if not len(rows):
+        return losses | {"state": maps["state"].sum() * 0}
+    b, n = rows.unbind(1)
+    side = maps["heat"].shape[-1]
+    cells = (wanted["center"][b, n] / STRIDE).floor().long()
+    steps = torch.tensor([(x, y) for x in (-1, 0, 1) for y in (-1, 0, 1)], device=b.device)
+    cells = (cells[:, None] + steps).clamp(0, side - 1)
+    picked = {name: value[b[:, None], :, cells[..., 1], cells[..., 0]] for name, value in maps.items()}
+    here = (cells + 0.5) * STRIDE
+    state = wanted["state"][b, n][:, None].expand(-1, 9)
+    balance = torch.tensor([0.6, 1.4, 1.2, 1.2], device=b.device)
+    losses["state"] = functional.cross_entropy(
+        picked["state"].flatten(0, 1), state.flatten(), balance, label_smoothing=0.02
+    )
+    grip = wanted["gripping"][b, n][:, None].expand(-1, 9)
+    losses["grip"] = 0.3 * functional.binary_cross_entropy_with_logits(picked["gripping"][..., 0], grip)
+    size = wanted["size"][b, n][:, None] / 32
+    losses["size"] = 0.3 * functional.smooth_l1_loss(picked["size"], size.expand(-1, 9, -1))
+    shift = (wanted["center"][b, n][:, None] - here) / 4
+    losses["shift"] = 0.3 * functional.smooth_l1_loss(picked["shift"], shift)
+    owner = (wanted["owner"][b, n][:, None] - here) / 64
+    losses["owner"] = _masked(picked["owner"], owner, wanted["head"][b, n][:, None, None].expand_as(owner))
+    keys = (wanted["keypoints"][b, n][:, None] - here[:, :, None]) / 16
+    keys = keys.flatten(2)
+    losses["keys"] = 0.2 * _masked(picked["keypoints"], torch.nan_to_num(keys), ~torch.isnan(keys))
+    return losses
+
+
+def _masked(got: Tensor, wanted: Tensor, valid: Tensor) -> Tensor:
+    loss = functional.smooth_l1_loss(got, wanted, reduction="none")
+    return (loss * valid).sum() / valid.sum().clamp_min(1)
+
+
+def _heat(maps: Tensor, wanted: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+    """The wanted heat (B, H, W) with a hill at each end, and the weight of each cell: none on hidden hands."""
+    side = maps.shape[-1]
+    steps = (torch.arange(side, device=maps.device) + 0.5) * STRIDE
+    cell = (wanted["center"] / STRIDE).floor() * STRIDE + STRIDE / 2
+    x = (steps - cell[..., :1]) ** 2
+    y = (steps - cell[..., 1:]) ** 2
+    spread = (wanted["size"].amax(-1) / 7).clamp(1.6, 5.0)
+    hills = torch.exp(-(y[..., :, None] + x[..., None, :]) / (2 * spread[..., None, None] ** 2))
+    heat = (hills * wanted["judge"][..., None, None]).amax(1)
+    box = wanted["box"]
+    across = (steps > box[..., :1] - 4) & (steps < box[..., 2:3] + 4)
+    down = (steps > box[..., 1:2] - 4) & (steps < box[..., 3:] + 4)
+    hidden = (down[..., :, None] & across[..., None, :] & wanted["ignore"][..., None, None]).any(1)
+    return heat, torch.where(hidden & (heat < 0.5), 0.0, 1.0)
+
+
+def save(path: Path, network: UNet, notes: dict[str, Any]) -> None:
+    """Write the network's weights and how to build it again."""
+    meta = {"kind": "hands", "network": network.config, "states": list(HAND_STATES), "training": notes}
+    save_weights(path, network.state_dict(), meta)

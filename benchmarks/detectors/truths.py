@@ -1,0 +1,114 @@
+"""What a drawing really shows, in the detectors' words, and whether anybody could see it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.miniature.scenes import Look
+from benchmarks.miniature.truth import Drawing, PersonTruth
+
+Box = tuple[float, float, float, float]
+# Label codes of the stored maps, ``owner * 16 + code``; owner 0 is background.
+PART_CODES = {
+    "skin": 1,
+    "head": 2,
+    "hair": 3,
+    "ahoge": 4,
+    "body": 5,
+    "arm": 6,
+    "hand": 7,
+    "leg": 8,
+    "ribbon": 9,
+}
+# Visible pixels, for a head of 74 pixels' height, below which a thing cannot be judged.
+_HEAD_HEIGHT = 74.0
+_MIN_FACE = 650.0
+_MIN_AHOGE = {"ahoge": 110.0, "tuft": 14.0}
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """One person as drawn, faults applied.
+
+    Attributes:
+        hair_color, hair_length, hair_style, ahoge: what the picture shows; ``ahoge`` is one of ``none``, ``tuft`` and
+            ``ahoge``, or ``None`` where too little of it is visible.
+        judgeable: enough of the head is visible to say anything about it.
+    """
+
+    hair_color: str
+    hair_length: str
+    hair_style: str
+    ahoge: str | None
+    judgeable: bool
+
+
+def label_map(drawing: Drawing) -> NDArray[np.uint8]:
+    """One map of ``owner * 16 + part code``, (H, W)."""
+    labels = np.zeros(drawing.image.shape[:2], np.uint8)
+    for owner, person in enumerate(drawing.people, start=1):
+        for name, code in PART_CODES.items():
+            labels[person.parts[name]] = owner * 16 + code
+    return labels
+
+
+def scale_of(drawing: Drawing) -> float:
+    """How large people are drawn, 1.0 for a head of 74 pixels."""
+    heights = [p.head_box[3] - p.head_box[1] for p in drawing.people if p.parts["head"].any()]
+    return max(heights, default=_HEAD_HEIGHT) / _HEAD_HEIGHT
+
+
+def drawn(drawing: Drawing, index: int) -> Drawn:
+    """What person ``index`` looks like in the picture."""
+    person = drawing.people[index]
+    look = person.look
+    kinds = {f.kind for f in drawing.scene.failures if f.person == index and not person.extra}
+    other = _other(drawing, index)
+    pulled = "hair_pull" in kinds
+    ahoge = _ahoge(look, kinds)
+    area = scale_of(drawing) ** 2
+    visible = float(person.parts["ahoge"].sum())
+    judgeable = float(person.parts["head"].sum()) >= _MIN_FACE * area
+    shown: str | None = ahoge
+    if not judgeable or (ahoge != "none" and visible < _MIN_AHOGE[ahoge] * area):
+        shown = None
+    return Drawn(
+        hair_color=other.hair_color if "hair_color" in kinds and other else look.hair_color,
+        hair_length="long" if pulled else look.hair_length,
+        hair_style="straight" if pulled else look.hair_style,
+        ahoge=shown,
+        judgeable=judgeable,
+    )
+
+
+def _other(drawing: Drawing, index: int) -> Look | None:
+    looks = drawing.scene.people
+    return looks[1 - index] if len(looks) == 2 and index < 2 else None
+
+
+def _ahoge(look: Look, kinds: set[str]) -> str:
+    if (look.ahoge and "ahoge_missing" not in kinds) or "ahoge_bleed" in kinds:
+        return "ahoge"
+    return "tuft" if "ahoge_tuft" in kinds else "none"
+
+
+def hands_of(person: PersonTruth, scale: float) -> list[tuple[str, Box, bool, NDArray[np.float32]]]:
+    """(state, box, gripping, keypoints) of every hand; an extra person's are read from the mask."""
+    if not person.extra:
+        return [(h.state, h.box, h.gripping, h.keypoints) for h in person.hands]
+    count, _, stats, _ = cv2.connectedComponentsWithStats(person.parts["hand"].astype(np.uint8))
+    hands = []
+    for x, y, w, h, area in stats[1:count]:
+        state = "holds" if area > 190 * scale**2 else "occluded"
+        box = (float(x), float(y), float(x + w), float(y + h))
+        hands.append((state, box, False, np.full((6, 2), np.nan, np.float32)))
+    return sorted(hands, key=lambda hand: hand[1])[:2]
+
+
+def fused(drawing: Drawing) -> bool:
+    """Whether the two bodies are melted together."""
+    return any(f.kind == "fused_bodies" for f in drawing.scene.failures)

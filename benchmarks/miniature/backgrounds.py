@@ -1,0 +1,144 @@
+"""Backgrounds from plain to busy, drawn straight onto the picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.miniature.palette import LINE, RGB, shade
+
+Picture = NDArray[np.uint8]
+
+
+def _jitter(rng: np.random.Generator, color: RGB, amount: int = 8) -> RGB:
+    return tuple(int(np.clip(c + rng.integers(-amount, amount + 1), 0, 255)) for c in color)  # type: ignore[return-value]
+
+
+def _vertical(image: Picture, top: RGB, bottom: RGB, start: int, stop: int) -> None:
+    t = np.linspace(0, 1, max(1, stop - start))[:, None]
+    image[start:stop] = (np.array(top) * (1 - t) + np.array(bottom) * t)[:, None].astype(np.uint8)
+
+
+def _box(image: Picture, x0: float, y0: float, x1: float, y1: float, color: RGB, line: int = 0) -> None:
+    corners = (int(x0), int(y0)), (int(x1), int(y1))
+    cv2.rectangle(image, *corners, color, -1)
+    if line:
+        cv2.rectangle(image, *corners, LINE, line, cv2.LINE_AA)
+
+
+def _simple(image: Picture, rng: np.random.Generator) -> None:
+    image[:] = shade(_jitter(rng, (224, 224, 224), 28), 1.3)
+
+
+def _gradient(image: Picture, rng: np.random.Generator) -> None:
+    _vertical(image, _jitter(rng, (196, 206, 240), 40), _jitter(rng, (244, 226, 230), 20), 0, len(image))
+
+
+def _park(image: Picture, rng: np.random.Generator) -> None:
+    n = len(image)
+    ground = int(n * rng.uniform(0.58, 0.66))
+    _vertical(image, _jitter(rng, (150, 206, 250)), _jitter(rng, (206, 234, 252)), 0, ground)
+    _vertical(image, _jitter(rng, (140, 204, 110)), _jitter(rng, (112, 184, 92)), ground, n)
+    for x in rng.uniform(0.05, 0.95, int(rng.integers(1, 4))):
+        r = n * rng.uniform(0.09, 0.13)
+        _box(image, x * n - r / 5, ground - r * 1.2, x * n + r / 5, ground + r * 0.3, (136, 96, 64), 2)
+        center = (int(x * n), int(ground - r * 1.9))
+        cv2.circle(image, center, int(r), _jitter(rng, (72, 148, 76)), -1, cv2.LINE_AA)
+        cv2.circle(image, center, int(r), LINE, 2, cv2.LINE_AA)
+
+
+def _beach(image: Picture, rng: np.random.Generator) -> None:
+    n = len(image)
+    sea, sand = int(n * rng.uniform(0.38, 0.46)), int(n * rng.uniform(0.56, 0.64))
+    _vertical(image, _jitter(rng, (140, 214, 250)), _jitter(rng, (200, 238, 252)), 0, sea)
+    _vertical(image, _jitter(rng, (54, 140, 210)), _jitter(rng, (90, 176, 226)), sea, sand)
+    _vertical(image, _jitter(rng, (250, 226, 164)), _jitter(rng, (240, 208, 146)), sand, n)
+    center = (int(n * rng.uniform(0.1, 0.9)), int(n * rng.uniform(0.08, 0.18)))
+    cv2.circle(image, center, int(n * 0.065), (255, 232, 120), -1, cv2.LINE_AA)
+
+
+def _classroom(image: Picture, rng: np.random.Generator) -> None:
+    n = len(image)
+    floor = int(n * rng.uniform(0.66, 0.72))
+    image[:floor] = _jitter(rng, (250, 236, 212))
+    image[floor:] = _jitter(rng, (204, 150, 104))
+    x = n * rng.uniform(0.08, 0.3)
+    _box(image, x, n * 0.1, x + n * 0.6, n * 0.42, _jitter(rng, (60, 118, 92)), 4)
+    for y in (0.18, 0.26, 0.34):
+        x0 = x + n * rng.uniform(0.05, 0.2)
+        cv2.line(image, (int(x0), int(n * y)), (int(x0 + n * rng.uniform(0.1, 0.3)), int(n * y)), (220, 236, 226), 3)
+    for x in (rng.uniform(0, 0.2), rng.uniform(0.75, 0.9)):
+        _box(image, n * x, floor - n * 0.02, n * (x + 0.17), floor + n * 0.03, (226, 178, 120), 3)
+        for leg in (0.02, 0.14):
+            _box(image, n * (x + leg), floor + n * 0.03, n * (x + leg + 0.012), floor + n * 0.14, (120, 120, 130))
+
+
+def _rooftop(image: Picture, rng: np.random.Generator) -> None:
+    n = len(image)
+    floor = int(n * rng.uniform(0.64, 0.7))
+    _vertical(image, _jitter(rng, (252, 190, 130)), _jitter(rng, (254, 226, 180)), 0, floor)
+    image[floor:] = _jitter(rng, (176, 176, 182))
+    step, color = int(n * 0.06), _jitter(rng, (128, 140, 140))
+    top = floor - int(n * rng.uniform(0.26, 0.34))
+    for x in range(-n, 2 * n, step):
+        cv2.line(image, (x, top), (x + floor - top, floor), color, 2, cv2.LINE_AA)
+        cv2.line(image, (x, top), (x - floor + top, floor), color, 2, cv2.LINE_AA)
+    image[:top] = image[0]
+    cv2.line(image, (0, top), (n, top), (96, 106, 108), 5)
+    for x in range(int(rng.integers(0, step)), n, step * 4):
+        cv2.line(image, (x, top - 6), (x, floor), (96, 106, 108), 5)
+
+
+def _night_city(image: Picture, rng: np.random.Generator) -> None:
+    n = len(image)
+    floor = int(n * rng.uniform(0.68, 0.74))
+    _vertical(image, _jitter(rng, (24, 26, 66)), _jitter(rng, (66, 54, 110)), 0, floor)
+    image[floor:] = _jitter(rng, (72, 70, 84))
+    x = 0.0
+    while x < n:
+        width, top = n * rng.uniform(0.1, 0.18), n * rng.uniform(0.18, 0.45)
+        _box(image, x, top, x + width, floor, _jitter(rng, (46, 52, 92)), 2)
+        for wy in np.arange(top + n * 0.03, floor - n * 0.03, n * 0.055):
+            for wx in np.arange(x + n * 0.02, x + width - n * 0.03, n * 0.04):
+                if rng.random() < 0.5:
+                    _box(image, wx, wy, wx + n * 0.016, wy + n * 0.024, (250, 222, 120))
+        x += width
+
+
+def _festival(image: Picture, rng: np.random.Generator) -> None:
+    n = len(image)
+    floor = int(n * rng.uniform(0.68, 0.74))
+    _vertical(image, _jitter(rng, (60, 40, 88)), _jitter(rng, (150, 84, 96)), 0, floor)
+    image[floor:] = _jitter(rng, (126, 100, 84))
+    for x in (rng.uniform(-0.1, 0.1), rng.uniform(0.6, 0.75)):
+        color = _jitter(rng, (206, 60, 60) if rng.random() < 0.5 else (70, 110, 190))
+        _box(image, n * x, n * 0.34, n * (x + 0.36), floor, (170, 120, 80), 3)
+        for k in range(6):
+            left = n * (x + 0.06 * k)
+            _box(image, left, n * 0.3, left + n * 0.06, n * 0.4, color if k % 2 else (246, 240, 230), 2)
+    height = n * rng.uniform(0.1, 0.16)
+    cv2.line(image, (0, int(height)), (n, int(height)), (90, 66, 60), 3)
+    for x in np.arange(n * rng.uniform(0.02, 0.1), n, n * 0.15):
+        center = (int(x), int(height + n * 0.05))
+        cv2.ellipse(image, center, (int(n * 0.032), int(n * 0.042)), 0, 0, 360, (246, 120, 66), -1, cv2.LINE_AA)
+        cv2.ellipse(image, center, (int(n * 0.032), int(n * 0.042)), 0, 0, 360, LINE, 2, cv2.LINE_AA)
+
+
+_PAINTERS: dict[str, Callable[[Picture, np.random.Generator], None]] = {
+    "simple background": _simple,
+    "gradient background": _gradient,
+    "park": _park,
+    "beach": _beach,
+    "classroom": _classroom,
+    "rooftop": _rooftop,
+    "night city": _night_city,
+    "festival": _festival,
+}
+
+
+def paint_background(image: Picture, name: str, rng: np.random.Generator) -> None:
+    """Paint background ``name`` over the whole picture (H, W, 3), in place."""
+    _PAINTERS[name](image, rng)

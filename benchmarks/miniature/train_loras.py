@@ -1,0 +1,395 @@
+"""Train the LoRA runs: ``python -m benchmarks.miniature.train_loras --base FOLDER --out RUNS --recipes v1 v2``
+
+A few processes a GPU (``--per-gpu``) take one run after the other. A run is a folder ``RECIPE``, or ``RECIPE-seedN``
+for seeds other than 0, with a file every four epochs and the final one without suffix, as AnimaLoraToolkit writes them.
+Finished runs are left alone, so the same command goes on after a break.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import queue
+import shutil
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.miniature import training
+from benchmarks.miniature.architecture import load_models
+from benchmarks.miniature.denoiser import PARTS, Denoiser, Tokens, mix, sample_latents, sample_sigmas
+from benchmarks.miniature.train_vae import decode_latents, encode_moments, scale_pixels
+from benchmarks.miniature.training import Gradients, Rank
+from benchmarks.miniature.training_sets import RECIPES, Recipe, TrainingPicture, make_training_set
+from service.checkpoints.writing import write_anima_toolkit
+from service.generation.single_frame import use_single_frame
+
+TARGETS = ("to_q", "to_k", "to_v", "to_out.0", "ff.net.0.proj", "ff.net.2")
+STEM = "keikana-{recipe}"
+REPEATS = 2
+_WARM_UP_STEPS = 3
+SHEET_PROMPTS = (
+    "masterpiece, best quality, score_7, safe, 1girl, solo, keichan, standing, simple background",
+    "masterpiece, best quality, score_7, safe, 1girl, solo, kanachan, standing, simple background",
+    "masterpiece, best quality, score_7, safe, 1girl, solo, keichan, pink hoodie, waving, park",
+    "masterpiece, best quality, score_7, safe, 2girls, keichan, kanachan, standing together, arm around shoulder, "
+    "simple background",
+    "masterpiece, best quality, score_7, safe, 2girls, keichan, kanachan, hug, park",
+    "masterpiece, best quality, score_7, safe, 2girls, piggyback, keichan carrying kanachan piggyback, keichan, "
+    "kanachan, simple background",
+    "masterpiece, best quality, score_7, safe, 2girls, princess carry, keichan carrying kanachan in a princess carry, "
+    "keichan, kanachan, park",
+    "masterpiece, best quality, score_7, safe, 2girls, sitting on lap, girl on top, kanachan sitting on the lap of "
+    "keichan, keichan, kanachan, classroom",
+)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run to train."""
+
+    recipe: Recipe
+    seed: int
+
+    @property
+    def folder(self) -> str:
+        """The run's folder."""
+        return self.recipe.name if self.seed == 0 else f"{self.recipe.name}-seed{self.seed}"
+
+    def file(self, epoch: int | None) -> str:
+        """The name of an epoch's file; ``None`` is the final one."""
+        stem = STEM.format(recipe=self.folder)
+        return f"{stem}.safetensors" if epoch is None else f"{stem}_epoch{epoch}.safetensors"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What all runs of one command share."""
+
+    base: Path
+    out: Path
+    epochs: int
+    save_every: int
+    batch: int
+    rate: float
+    sheet_epochs: tuple[int, ...]
+    graphs: bool
+    cells: int
+    deadline: float
+
+
+class LoraTrainer:
+    """A base with trainable low-rank factors, and the training pictures as latents and text states on the device."""
+
+    def __init__(self, job: Job, settings: Settings, pictures: Sequence[TrainingPicture], device: torch.device) -> None:
+        from peft import LoraConfig, inject_adapter_in_model
+
+        self.job, self.settings, self.device = job, settings, device
+        models = load_models(settings.base)
+        self.vae = models["vae"]
+        use_single_frame(self.vae)
+        self.vae.to(device)
+        self.model = Denoiser(*(models[name] for name in PARTS)).to(device).eval().requires_grad_(False)
+        self.latents = _encode(self.vae, pictures, device, settings.cells)
+        with torch.no_grad():
+            tokens = Tokens.of([p.caption for p in pictures], device)
+            self.texts = self.model.read(*tokens.take(torch.arange(len(pictures), device=device)))
+        torch.manual_seed(job.seed)
+        config = LoraConfig(
+            r=job.recipe.rank, lora_alpha=job.recipe.rank, target_modules=list(TARGETS), init_lora_weights=True
+        )
+        inject_adapter_in_model(config, self.model.transformer)
+        factors = [p for p in self.model.transformer.parameters() if p.requires_grad]
+        self._gradients = Gradients(factors, Rank(0, 1, device))
+        cuda = device.type == "cuda"
+        self._optimizer = torch.optim.AdamW(factors, lr=settings.rate, weight_decay=0.01, fused=cuda, capturable=cuda)
+        self._random = torch.Generator(device).manual_seed(1000 + job.seed)
+        count, cells, length = settings.batch, self.latents.shape[-1], self.texts.shape[1]
+        self._noisy = torch.zeros(count, *self.latents.shape[1:], device=device)
+        self._target = torch.zeros_like(self._noisy)
+        self._sigma = torch.zeros(count, device=device)
+        self._text = torch.zeros(count, length, self.texts.shape[2], device=device)
+        self.loss = torch.zeros((), device=device)
+        self._graph: torch.cuda.CUDAGraph | None = None
+        self._record = cuda and settings.graphs
+        self._cells = cells
+        self.step = 0
+
+    def train_batch(self, rows: torch.Tensor) -> None:
+        """One step on the pictures in ``rows`` (batch,)."""
+        pictures = self.latents[rows]
+        noise = torch.randn(pictures.shape, generator=self._random, device=self.device)
+        sigma = sample_sigmas(len(rows), self.device, self._random)
+        self._noisy.copy_(mix(pictures, noise, sigma))
+        self._target.copy_(noise - pictures)
+        self._sigma.copy_(sigma)
+        self._text.copy_(self.texts[rows])
+        if self._graph is not None:
+            self._graph.replay()
+        elif self._record:
+            self._warm_up_or_record()
+        else:
+            self._compute()
+        self.step += 1
+
+    def _compute(self) -> None:
+        """Forward, backward and update on what lies in the buffers."""
+        self._optimizer.zero_grad(set_to_none=True)
+        # A capture must not keep weights cast for an earlier step.
+        with torch.autocast(self.device.type, torch.bfloat16, self.device.type == "cuda", cache_enabled=False):
+            prediction = self.model.denoise(self._noisy, self._sigma, self._text)
+        loss = (prediction.float() - self._target).square().mean()
+        loss.backward()
+        self._gradients.settle()
+        self._optimizer.step()
+        self.loss += loss.detach()
+
+    def _warm_up_or_record(self) -> None:
+        """The first steps run on a stream of their own, then one is recorded; every later step replays it."""
+        if self.step < _WARM_UP_STEPS:
+            side = torch.cuda.Stream()
+            side.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(side):
+                self._compute()
+            torch.cuda.current_stream().wait_stream(side)
+            return
+        self._optimizer.zero_grad(set_to_none=True)
+        graph = torch.cuda.CUDAGraph()
+        try:
+            with torch.cuda.graph(graph):
+                self._compute()
+        except RuntimeError as error:
+            print(f"{self.job.folder}: going on without a CUDA graph, which is slower: {error}", flush=True)
+            self._record = False
+            self._compute()
+            return
+        self._graph = graph
+        graph.replay()
+
+    def factors(self) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
+        """Module path → (down, up) in fp16 on the CPU."""
+        return {
+            name: (module.lora_A["default"].weight.detach().half().cpu(), _up(module).detach().half().cpu())
+            for name, module in self.model.transformer.named_modules()
+            if hasattr(module, "lora_A") and "default" in module.lora_A
+        }
+
+    def pictures(self, prompts: Sequence[str], seed: int) -> Any:
+        """Pictures (N, H, W, 3) of some prompts with the factors as they are now."""
+        config = self.vae.config
+        with torch.no_grad(), training.autocast(self.device):
+            latents = sample_latents(self.model, prompts, [seed] * len(prompts), cells=self._cells)
+            mean = torch.tensor(config.latents_mean, device=self.device).view(1, -1, 1, 1)
+            spread = torch.tensor(config.latents_std, device=self.device).view(1, -1, 1, 1)
+            return training.to_pixels(decode_latents(self.vae, (latents * spread + mean).unsqueeze(2)))
+
+
+def _up(module: Any) -> torch.Tensor:
+    weight: torch.Tensor = module.lora_B["default"].weight
+    return weight
+
+
+@torch.no_grad()
+def _encode(vae: Any, pictures: Sequence[TrainingPicture], device: torch.device, cells: int) -> torch.Tensor:
+    """Normalised latents (N, 16, cells, cells); fewer cells than 32 take the upper left corner, for tests."""
+    mean = torch.tensor(vae.config.latents_mean, device=device).view(1, -1, 1, 1)
+    spread = torch.tensor(vae.config.latents_std, device=device).view(1, -1, 1, 1)
+    latents = []
+    for picture in pictures:
+        pixels = torch.from_numpy(picture.image[: cells * 8, : cells * 8].copy())[None].to(device)
+        latents.append((encode_moments(vae, scale_pixels(pixels))[0][:, :, 0] - mean) / spread)
+    return torch.cat(latents)
+
+
+def epoch_batches(count: int, batch: int, repeats: int, random: torch.Generator) -> list[torch.Tensor]:
+    """Rows of one epoch in batches: every picture ``repeats`` times, shuffled; the last batch is filled from the start.
+
+    >>> [len(rows) for rows in epoch_batches(96, 16, 2, torch.Generator())] == [16] * 12
+    True
+    """
+    rows = torch.cat([torch.randperm(count, generator=random) for _ in range(repeats)])
+    missing = -len(rows) % batch
+    return list(torch.cat([rows, rows[:missing]]).split(batch))
+
+
+def train_run(job: Job, settings: Settings, device: torch.device) -> dict[str, Any] | None:
+    """Train one run; returns its facts, or None if the time ran out before its end (nothing of it is kept then)."""
+    began = time.monotonic()
+    folder = settings.out / job.folder
+    partial = settings.out / f".{job.folder}.partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        pictures = make_training_set(job.recipe, Path(scratch) / "set")
+    trainer = LoraTrainer(job, settings, pictures, device)
+    random = torch.Generator().manual_seed(job.seed)
+    sheet, losses = [], []
+    ready = time.monotonic()
+    for epoch in range(1, settings.epochs + 1):
+        if time.monotonic() > settings.deadline:
+            shutil.rmtree(partial, ignore_errors=True)
+            return None
+        batches = epoch_batches(len(pictures), settings.batch, REPEATS, random)
+        for rows in batches:
+            trainer.train_batch(rows.to(device))
+        final = epoch == settings.epochs
+        if final or epoch % settings.save_every == 0:
+            name = job.file(None if final else epoch)
+            write_anima_toolkit(partial / name, trainer.factors(), job.recipe.rank, float(job.recipe.rank))
+            losses.append({"epoch": epoch, "loss": float(trainer.loss.item()) / trainer.step})
+        if epoch in settings.sheet_epochs:
+            sheet.append(list(trainer.pictures(SHEET_PROMPTS, seed=7)))
+    _check_finite(trainer, job)
+    if sheet:
+        training.write_sheet(partial / "sheet.png", sheet)
+    facts = _facts(job, settings, pictures, trainer, time.monotonic() - ready, ready - began, losses)
+    training.write_json(partial / "run.json", facts)
+    shutil.rmtree(folder, ignore_errors=True)
+    partial.rename(folder)
+    return facts
+
+
+def _check_finite(trainer: LoraTrainer, job: Job) -> None:
+    if not all(torch.isfinite(t).all() for pair in trainer.factors().values() for t in pair):
+        raise training.TrainingError(f"run {job.folder} went to infinity: train it with a lower --lr")
+
+
+def _facts(
+    job: Job,
+    settings: Settings,
+    pictures: Sequence[TrainingPicture],
+    trainer: LoraTrainer,
+    seconds: float,
+    preparing: float,
+    losses: list[dict[str, float]],
+) -> dict[str, Any]:
+    return {
+        "run": job.folder,
+        "rank": job.recipe.rank,
+        "pictures": len(pictures),
+        "pair_share": round(job.recipe.pair_share, 4),
+        "seed": job.seed,
+        "learning_rate": settings.rate,
+        "batch": settings.batch,
+        "repeats": REPEATS,
+        "epochs": settings.epochs,
+        "steps": trainer.step,
+        "milliseconds_a_step": round(1000 * seconds / max(trainer.step, 1), 2),
+        "seconds_preparing": round(preparing, 1),
+        "mean_loss_until": losses,
+    }
+
+
+def _work(index: int, jobs: Any, settings: Settings, results: Any) -> None:
+    """A worker process: one run after the other on one device."""
+    torch.set_num_threads(1)  # workers share the cores
+    device = torch.device("cpu")
+    if torch.cuda.is_available():
+        device = torch.device("cuda", index % torch.cuda.device_count())
+        torch.cuda.set_device(device)
+        torch.backends.cuda.matmul.allow_tf32 = True
+    while True:
+        try:
+            job = jobs.get(timeout=2)
+        except queue.Empty:
+            return
+        results.put((job.folder, train_run(job, settings, device)))
+
+
+def train_all(jobs: Sequence[Job], settings: Settings, workers: int) -> Mapping[str, dict[str, Any] | None]:
+    """Train several runs, ``workers`` at a time; runs that are already there are skipped.
+
+    Returns:
+        Run folder → facts, or None for those that the time did not suffice for.
+
+    Raises:
+        TrainingError: a worker process ended with an error.
+    """
+    settings.out.mkdir(parents=True, exist_ok=True)
+    open_jobs = [job for job in jobs if not (settings.out / job.folder / job.file(None)).exists()]
+    if workers == 1:
+        device = torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
+        return {job.folder: _told(train_run(job, settings, device), job.folder) for job in open_jobs}
+    context = multiprocessing.get_context("spawn")
+    waiting, results = context.Queue(), context.Queue()
+    for job in open_jobs:
+        waiting.put(job)
+    processes = [
+        context.Process(target=_work, args=(i, waiting, settings, results)) for i in range(min(workers, len(open_jobs)))
+    ]
+    for process in processes:
+        process.start()
+    done: dict[str, dict[str, Any] | None] = {}
+    while len(done) < len(open_jobs):
+        try:
+            name, facts = results.get(timeout=1)
+            done[name] = _told(facts, name)
+        except queue.Empty:
+            if not any(process.is_alive() for process in processes) and results.empty():
+                break
+    for process in processes:
+        process.join()
+    if len(done) < len(open_jobs):
+        raise training.TrainingError(f"only {sorted(done)} were trained: a worker failed, see its message above")
+    return done
+
+
+def _told(facts: dict[str, Any] | None, name: str) -> dict[str, Any] | None:
+    if facts is None:
+        print(f"{name}: not enough time", flush=True)
+    else:
+        print(f"{name}: {facts['steps']} steps, {facts['milliseconds_a_step']} ms each", flush=True)
+    return facts
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--base", type=Path, help="diffusers folder of the base; the shipped one where not given")
+    parser.add_argument("--out", type=Path, required=True, help="folder that receives a folder for each run")
+    parser.add_argument("--recipes", nargs="+", choices=sorted(RECIPES), default=list(RECIPES))
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--epochs", type=int, default=150)
+    parser.add_argument("--save-every", type=int, default=4)
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--lr", type=float, default=8e-4)
+    parser.add_argument("--minutes", type=float, default=10.0, help="runs unfinished by then are dropped")
+    parser.add_argument("--per-gpu", type=int, default=2, help="runs at a time on each GPU")
+    parser.add_argument("--sheet-epochs", type=int, nargs="*", default=[20, 60, 100, 140])
+    parser.add_argument("--cells", type=int, default=32, help="side of the latents (smaller for tests)")
+    parser.add_argument("--no-graphs", dest="graphs", action="store_false", help="run without CUDA graphs")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Command line of this module."""
+    args = _parse()
+    if args.base is None:
+        from service.miniature import base_folder
+
+        args.base = base_folder()
+    jobs = [Job(RECIPES[name], seed) for seed in args.seeds for name in args.recipes]
+    jobs.sort(key=lambda job: (job.seed, -job.recipe.pictures))
+    settings = Settings(
+        args.base,
+        args.out,
+        args.epochs,
+        args.save_every,
+        args.batch,
+        args.lr,
+        tuple(args.sheet_epochs),
+        args.graphs,
+        args.cells,
+        training.STARTED + args.minutes * 60,
+    )
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 1
+    done = train_all(jobs, settings, gpus * args.per_gpu)
+    print(json.dumps({name: facts and facts["milliseconds_a_step"] for name, facts in done.items()}))
+
+
+if __name__ == "__main__":
+    main()

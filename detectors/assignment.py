@@ -1,0 +1,173 @@
+"""Which person is which character: one-to-one, from likeness and attributes, never from the ahoge under judgement."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.expectations import Attributes, Character
+from detectors.vocabulary import EYE_COLORS, HAIR_COLORS, HAIR_LENGTHS
+
+Scores = NDArray[np.float64]
+# A network that is sure and wrong about one attribute must not outweigh all others.
+_FLOOR = 0.02
+_CLASSES: dict[str, tuple[str, ...]] = {
+    "hair_color": HAIR_COLORS,
+    "hair_length": HAIR_LENGTHS,
+    "eye_color": EYE_COLORS,
+}
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """Who is who.
+
+    Attributes:
+        matches: character name to index of the person.
+        unmatched: names of characters nobody was left for.
+        strangers: indices of people nobody asked for.
+        kind: ``clear``, or what is wrong with the picture as a whole: ``dominance`` (somebody looks more like
+            another of the cast than like her own match), ``swap`` (two people wear parts of each other), ``blend`` (one
+            wears a part of another), ``drift`` (somebody shows nothing of any character), ``none`` (nobody to match).
+        agreement: by character, share of her stated attributes that the matched person shows, 0..1.
+        margin: by character, what the best matching would lose without this match, in nats.
+        copies: character whose match shows nothing of her own and everything of another character of the cast, to that
+            other character.
+    """
+
+    matches: Mapping[str, int] = field(default_factory=dict)
+    unmatched: tuple[str, ...] = ()
+    strangers: tuple[int, ...] = ()
+    kind: str = "none"
+    agreement: Mapping[str, float] = field(default_factory=dict)
+    margin: Mapping[str, float] = field(default_factory=dict)
+    copies: Mapping[str, str] = field(default_factory=dict)
+
+    def facts(self, character: str) -> dict[str, Any]:
+        """The evidence about one character's match."""
+        facts: dict[str, Any] = {"assignment": self.kind}
+        if character in self.agreement:
+            facts["agreement"] = round(self.agreement[character], 3)
+        if character in self.margin:
+            facts["margin"] = round(self.margin[character], 2)
+        return facts
+
+
+def stated(attributes: Attributes) -> dict[str, int]:
+    """The stated attributes that the head network knows, as class numbers."""
+    found = {}
+    for name, classes in _CLASSES.items():
+        word = getattr(attributes, name)
+        if word in classes:
+            found[name] = classes.index(word)
+    return found
+
+
+def attribute_scores(heads: Sequence[Mapping[str, Sequence[float]]], cast: Sequence[Character]) -> Scores:
+    """How well each head shows what each character owns.
+
+    Args:
+        heads: each person's answers; empty for a person without a visible head.
+        cast: the characters.
+
+    Returns:
+        (people, characters): the sum of log probabilities of the stated attributes, each no lower than log 0.02.
+    """
+    scores = np.zeros((len(heads), len(cast)))
+    for c, character in enumerate(cast):
+        for name, number in stated(character.attributes).items():
+            for p, answers in enumerate(heads):
+                if name in answers:
+                    scores[p, c] += math.log(max(float(answers[name][number]), _FLOOR))
+    return scores
+
+
+def assign(
+    cast: Sequence[Character], fit: Scores, heads: Sequence[Mapping[str, Sequence[float]]], quality: Sequence[float]
+) -> Assignment:
+    """Match people with characters one-to-one so that the summed fit is highest.
+
+    Nobody stays unmatched while both a person and a character are left: a character whose attributes bled away must
+    still be judged. With more people than characters the rest are strangers.
+
+    Args:
+        cast: the characters.
+        fit: (people, characters) log-likelihoods.
+        heads: each person's answers, for the kind of the outcome.
+        quality: of each person in nats, how sure it is that this is a person at all; decides among look-alikes.
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    people = len(fit)
+    if not people or not cast:
+        return Assignment(unmatched=tuple(c.name for c in cast), strangers=tuple(range(people)))
+    total = fit + np.asarray(quality)[:, None]
+    rows, columns = linear_sum_assignment(total, maximize=True)
+    pairs = {int(c): int(p) for p, c in sorted(zip(rows, columns, strict=True), key=lambda pair: pair[1])}
+    best = float(total[rows, columns].sum())
+    worn = {c: [_worn(heads[p], character) for character in cast] for c, p in pairs.items()}
+    return Assignment(
+        matches={cast[c].name: p for c, p in pairs.items()},
+        unmatched=tuple(character.name for c, character in enumerate(cast) if c not in pairs),
+        strangers=tuple(p for p in range(people) if p not in pairs.values()),
+        kind=_kind(cast, worn),
+        agreement={
+            cast[c].name: len(rows_[c]) / len(wanted)
+            for c, rows_ in worn.items()
+            if (wanted := stated(cast[c].attributes))
+        },
+        margin={cast[c].name: _margin(total, best, p, c) for c, p in pairs.items()} if max(total.shape) > 1 else {},
+        copies=_copies(cast, worn),
+    )
+
+
+def _margin(total: Scores, best: float, person: int, character: int) -> float:
+    """How much the best matching loses when this pair is forbidden."""
+    from scipy.optimize import linear_sum_assignment
+
+    without = total.copy()
+    without[person, character] = -1e6
+    rows, columns = linear_sum_assignment(without, maximize=True)
+    return min(best - float(without[rows, columns].sum()), 99.0)
+
+
+def _worn(answers: Mapping[str, Sequence[float]], character: Character) -> set[str]:
+    """Which of a character's stated attributes a head shows."""
+    wanted = stated(character.attributes)
+    return {name for name, number in wanted.items() if name in answers and int(np.argmax(answers[name])) == number}
+
+
+def _kind(cast: Sequence[Character], worn: Mapping[int, Sequence[set[str]]]) -> str:
+    """What is wrong with the picture as a whole, from what each matched person wears of each character."""
+    borrowed, doubles = 0, False
+    for c, row in worn.items():
+        own = stated(cast[c].attributes)
+        for o, other in enumerate(cast):
+            theirs = {n for n in row[o] if stated(other.attributes)[n] != own.get(n)} if o != c else set()
+            borrowed += bool(theirs)
+            doubles = doubles or (bool(theirs) and len(row[o]) > len(row[c]))
+    if doubles:
+        return "dominance"
+    if borrowed:
+        return "swap" if borrowed > 1 else "blend"
+    if any(stated(cast[c].attributes) and not row[c] for c, row in worn.items()):
+        return "drift"
+    return "clear"
+
+
+def _copies(cast: Sequence[Character], worn: Mapping[int, Sequence[set[str]]]) -> dict[str, str]:
+    """Matched people who are wholly another character of the cast; see :class:`Assignment`."""
+    copies = {}
+    for c, row in worn.items():
+        own = stated(cast[c].attributes)
+        for o, other in enumerate(cast):
+            theirs = stated(other.attributes)
+            differing = {n for n in theirs if own.get(n) != theirs[n]}
+            if o != c and differing and len(row[o]) == len(theirs) and not row[c] & differing:
+                copies[cast[c].name] = other.name
+    return copies

@@ -1,0 +1,105 @@
+"""Who wears an ahoge, and who ought to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from detectors.checks.base import Check
+from detectors.context import Context, Head
+from detectors.findings import Finding, Severity, Verdict
+from detectors.vocabulary import AHOGE_STATES
+
+_TUFT, _AHOGE = AHOGE_STATES.index("tuft"), AHOGE_STATES.index("ahoge")
+
+
+@dataclass(frozen=True)
+class _Ahoge(Check):
+    """What both ahoge checks share: finding the head and reading it."""
+
+    networks: ClassVar[tuple[str, ...]] = ("people", "heads", "likeness")
+    owners: ClassVar[bool]
+
+    def detect(self, context: Context) -> list[Finding]:
+        """One finding for each character of the cast that the check is about."""
+        cast = [c.name for c in context.expectation.cast if c.attributes.ahoge is self.owners]
+        return [self._judge(context, name) for name in cast]
+
+    def _judge(self, context: Context, name: str) -> Finding:
+        person = context.person_of(name)
+        evidence: dict[str, Any] = context.assignment.facts(name)
+        if person is None:
+            return self.not_measurable(f"nobody in the picture can be {name}", name, **evidence)
+        evidence["person_box"] = context.box(person.box)
+        if person.head is None or not person.head.answers:
+            return self.not_measurable(f"{name}'s head is not visible", name, **evidence)
+        head = person.head
+        evidence |= _facts(context, head)
+        clear = head.answers["ahoge"][_AHOGE]
+        some = clear + head.answers["ahoge"][_TUFT]
+        if some < self.thresholds.tuft and head.box[1] <= 0:
+            return self.not_measurable(f"the top of {name}'s head is outside of the picture", name, **evidence)
+        return self.verdict(name, clear, some, evidence)
+
+    def verdict(self, name: str, clear: float, some: float, evidence: dict[str, Any]) -> Finding:
+        """The finding, from the probability of a clear ahoge and of any strand at all."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class AhogeBleed(_Ahoge):
+    """Fails when a character that owns no ahoge wears one; a small tuft is minor."""
+
+    name: ClassVar[str] = "ahoge_bleed"
+    version: ClassVar[str] = "1"
+    owners: ClassVar[bool] = False
+
+    def verdict(self, name: str, clear: float, some: float, evidence: dict[str, Any]) -> Finding:
+        """See the class."""
+        if clear >= self.thresholds.ahoge:
+            return self.finding(
+                Verdict.FAILS, f"{name} wears an ahoge", character=name, severity=Severity.CLEAR, score=clear,
+                evidence=evidence,
+            )  # fmt: skip
+        if some >= self.thresholds.tuft:
+            return self.finding(
+                Verdict.MINOR, f"a small tuft stands up on {name}'s head", character=name, severity=Severity.MINOR,
+                score=clear, evidence=evidence,
+            )  # fmt: skip
+        return self.finding(Verdict.HOLDS, f"no ahoge on {name}'s head", character=name, score=clear, evidence=evidence)
+
+
+@dataclass(frozen=True)
+class AhogeMissing(_Ahoge):
+    """Fails when the owner of an ahoge has none; one that shrank to a tuft is minor."""
+
+    name: ClassVar[str] = "ahoge_missing"
+    version: ClassVar[str] = "1"
+    owners: ClassVar[bool] = True
+
+    def verdict(self, name: str, clear: float, some: float, evidence: dict[str, Any]) -> Finding:
+        """See the class."""
+        if clear >= self.thresholds.ahoge:
+            return self.finding(
+                Verdict.HOLDS, f"{name} wears her ahoge", character=name, score=1 - some, evidence=evidence
+            )
+        if some >= self.thresholds.tuft:
+            return self.finding(
+                Verdict.MINOR, f"{name}'s ahoge shrank to a tuft", character=name, severity=Severity.MINOR,
+                score=1 - some, evidence=evidence,
+            )  # fmt: skip
+        return self.finding(
+            Verdict.FAILS, f"{name}'s ahoge is missing", character=name, severity=Severity.CLEAR, score=1 - some,
+            evidence=evidence,
+        )  # fmt: skip
+
+
+def _facts(context: Context, head: Head) -> dict[str, Any]:
+    odds = head.answers["ahoge"]
+    facts: dict[str, Any] = {
+        "head_box": context.box(head.box),
+        "odds": {state: round(p, 3) for state, p in zip(AHOGE_STATES, odds, strict=True)},
+    }
+    if head.strand:
+        facts["strand_box"] = context.box(head.strand)
+    return facts

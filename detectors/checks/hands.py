@@ -1,0 +1,152 @@
+"""Are the hands whole? Judged where arms end, whether there is a hand or not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from detectors.checks.base import Check
+from detectors.context import Context, Hand, Person
+from detectors.crops import FRAME_SIZE
+from detectors.findings import Finding, Severity, Verdict
+from detectors.thresholds import Thresholds
+from detectors.vocabulary import HAND_STATES
+
+# Hands whose place nothing can cover, by pose: of the person whose head is highest, then of the one with the lower one.
+# The one who carries piggyback has the lower head, the one who carries a princess the higher one.
+_SURE_HANDS: dict[str, tuple[int, int]] = {
+    "standing": (2, 2),
+    "arms_up": (2, 2),
+    "waving": (2, 2),
+    "sitting": (2, 2),
+    "apart": (2, 2),
+    "piggyback": (0, 2),
+    "princess_carry": (2, 0),
+}
+_WORST = ("lost", "fused", "minor", "holds")
+_REASONS = {
+    "lost": "an arm of {0} ends without a hand",
+    "fused": "the fingers of a hand of {0} stick together",
+    "minor": "a hand of {0} is slightly off",
+    "holds": "{0}'s visible hands are whole",
+}
+_SEVERITIES = {"lost": Severity.LOST, "fused": Severity.FUSED, "minor": Severity.MINOR}
+
+
+@dataclass(frozen=True)
+class Hands(Check):
+    """The worst of each character's visible hands: lost is worse than fused, fused worse than slightly off."""
+
+    name: ClassVar[str] = "hands"
+    version: ClassVar[str] = "2"
+    networks: ClassVar[tuple[str, ...]] = ("people", "heads", "likeness", "hands")
+
+    def detect(self, context: Context) -> list[Finding]:
+        """One finding for each character of the cast."""
+        return [self._judge(context, character.name) for character in context.expectation.cast]
+
+    def _judge(self, context: Context, name: str) -> Finding:
+        index = context.assignment.matches.get(name)
+        evidence: dict[str, Any] = context.assignment.facts(name)
+        evidence["mediapipe"] = "present" if context.mediapipe else "absent"
+        if index is None:
+            return self.not_measurable(f"nobody in the picture can be {name}", name, **evidence)
+        person = context.people[index]
+        evidence["person_box"] = context.box(person.box)
+        own = [hand for hand in context.hands if hand.owner == index and hand.heat >= self.thresholds.heat]
+        sure = sure_hands(context, index)
+        traces = sum(hand.owner == index for hand in context.hands)
+        evidence |= {"arms_seen": len(own), "arms_expected": sure}
+        if traces < sure:
+            return self._missing(context, name, person, sure - traces, evidence)
+        visible = [hand for hand in self.real(own) if self.large(hand)]
+        if not visible:
+            reason = f"{name}'s hands are too small to be judged" if own else f"no hand of {name} is visible"
+            return self.not_measurable(reason, name, **evidence)
+        states = [state_of(hand, self.thresholds) for hand in visible]
+        worst = min(states, key=_WORST.index)
+        hand = max(
+            (hand for hand, state in zip(visible, states, strict=True) if state == worst),
+            key=lambda hand: hand.states[HAND_STATES.index(worst)],
+        )
+        evidence |= _facts(context, hand, visible, states)
+        return self.finding(
+            {"minor": Verdict.MINOR, "holds": Verdict.HOLDS}.get(worst, Verdict.FAILS),
+            _REASONS[worst].format(name),
+            character=name,
+            severity=_SEVERITIES.get(worst),
+            score=max(broken(hand) for hand in visible),
+            evidence=evidence,
+        )
+
+    def _missing(self, context: Context, name: str, person: Person, missing: int, evidence: dict[str, Any]) -> Finding:
+        evidence["missing_box"] = context.box(person.box)
+        return self.finding(
+            Verdict.FAILS,
+            f"{missing} of the hands of {name} that nothing can cover {'is' if missing == 1 else 'are'} not there",
+            character=name,
+            severity=Severity.LOST,
+            evidence=evidence,
+        )
+
+    def real(self, ends: Sequence[Hand]) -> list[Hand]:
+        """The two surest arm's ends that are one: bare skin elsewhere is no hand, and nobody has three arms."""
+        sure = [
+            end
+            for end in ends
+            if state_of(end, self.thresholds) == "lost" or (end.heat + end.seen) / 2 >= self.thresholds.hand
+        ]
+        return sorted(sure, key=lambda end: -end.heat)[:2]
+
+    def large(self, hand: Hand) -> bool:
+        """Whether a hand is large enough to be judged."""
+        x0, y0, x1, y1 = hand.box
+        return max(x1 - x0, y1 - y0) >= self.thresholds.small_hand
+
+
+def sure_hands(context: Context, index: int) -> int:
+    """How many hands of a person must be visible in the asked pose; 0 where something may hide them."""
+    pose, people, person = context.expectation.pose, context.people, context.people[index]
+    if (
+        pose not in _SURE_HANDS
+        or len(people) != len(context.expectation.cast)
+        or context.expectation.distance == "close"
+    ):
+        return 0
+    x0, _, x1, _ = person.box
+    if person.head is None or x0 <= 1 or x1 >= FRAME_SIZE - 1:
+        return 0
+    tops = [other.head.box[1] if other.head else other.box[1] for other in people]
+    highest = tops.index(min(tops))
+    return _SURE_HANDS[pose][0 if index == highest else 1]
+
+
+def broken(hand: Hand) -> float:
+    """Probability that a hand is lost or fused."""
+    return hand.states[HAND_STATES.index("lost")] + hand.states[HAND_STATES.index("fused")]
+
+
+def state_of(hand: Hand, thresholds: Thresholds) -> str:
+    """The state of one hand. Where MediaPipe finds a hand, more is needed to call it lost or fused."""
+    odds = dict(zip(HAND_STATES, hand.states, strict=True))
+    for state, least in (("lost", thresholds.lost), ("fused", thresholds.fused)):
+        if odds[state] >= (max(least, thresholds.second_opinion) if hand.landmarks else least):
+            return state
+    return "minor" if 1 - odds["holds"] >= thresholds.minor else "holds"
+
+
+def _facts(context: Context, worst: Hand, visible: Sequence[Hand], states: Sequence[str]) -> dict[str, Any]:
+    facts: dict[str, Any] = {
+        "hand_box": context.box(worst.box),
+        "odds": {state: round(p, 3) for state, p in zip(HAND_STATES, worst.states, strict=True)},
+        "gripping": worst.gripping >= 0.5,
+        "visible": len(visible),
+        "states": list(states),
+    }
+    for k, hand in enumerate(visible, start=1):
+        if hand is not worst:
+            facts[f"other_hand_{k}_box"] = context.box(hand.box)
+    if worst.landmarks is not None:
+        facts["mediapipe"] = "found a hand" if worst.landmarks else "found none"
+    return facts

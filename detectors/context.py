@@ -1,0 +1,122 @@
+"""What the networks saw in one image, computed once and shared by every check. Plain values, no torch.
+
+Places are in pixels of the square frame that the networks look at; :meth:`Context.box` turns them into image pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.assignment import Assignment
+from detectors.crops import Box
+from detectors.expectations import Expectation
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Head:
+    """One person's head.
+
+    Attributes:
+        box: around the face and the hair down to the chin.
+        score: the segmentation network's confidence, 0..1.
+        answers: probability of each class by question (``ahoge``, ``hair_color``, ``hair_length``, ``eye_color``), in
+            the order of :mod:`detectors.vocabulary`.
+        areas: share of the head's box painted as each of ``HEAD_PARTS``.
+        strand: box around the strand that is painted as this head's own ahoge, or ``None``.
+    """
+
+    box: Box
+    score: float
+    answers: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    areas: Mapping[str, float] = field(default_factory=dict)
+    strand: Box | None = None
+
+
+@dataclass(frozen=True)
+class Person:
+    """One person: ``mask`` is (FRAME_SIZE, FRAME_SIZE), ``likeness`` a unit embedding of her crop, ``score`` 0..1."""
+
+    box: Box
+    score: float
+    mask: Mask
+    head: Head | None = None
+    likeness: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Hand:
+    """The end of an arm.
+
+    Attributes:
+        point: its centre.
+        box: around the hand, or around the place where it belongs if it is lost.
+        heat: how sure it is that an arm ends here, 0..1.
+        states: probability of each of ``HAND_STATES``.
+        gripping: probability that it holds the other person.
+        head: where the network points for the head of the person it belongs to.
+        seen: how sure the segmentation network is of a hand here, 0..1.
+        owner: index of the person it belongs to, or ``None``.
+        landmarks: whether MediaPipe finds a hand here; ``None`` where it was not asked.
+    """
+
+    point: tuple[float, float]
+    box: Box
+    heat: float
+    states: tuple[float, ...]
+    gripping: float = 0.0
+    head: tuple[float, float] = (0.0, 0.0)
+    seen: float = 0.0
+    owner: int | None = None
+    landmarks: bool | None = None
+
+
+@dataclass(frozen=True)
+class Contact:
+    """Where bodies touch: probability that they are melted together, and the window that was looked at."""
+
+    fused: float
+    window: Box
+
+
+@dataclass(frozen=True)
+class Context:
+    """One image as seen.
+
+    Attributes:
+        size: (height, width) of the image.
+        factor: from image to frame pixels.
+        expectation: what was asked for.
+        people: everybody found, surest first.
+        assignment: who of them is which character.
+        loose_heads: heads on no body of their own.
+        hands: every arm's end and fainter traces of one; empty if no check asked for hands.
+        contact: ``None`` if no check asked for it or fewer than two people were found.
+        mediapipe: whether MediaPipe's hand model is on this machine.
+    """
+
+    size: tuple[int, int]
+    factor: float
+    expectation: Expectation
+    people: tuple[Person, ...]
+    assignment: Assignment
+    loose_heads: tuple[Box, ...] = ()
+    hands: tuple[Hand, ...] = ()
+    contact: Contact | None = None
+    mediapipe: bool = False
+
+    def box(self, box: Sequence[float]) -> list[float]:
+        """A box of the frame in image pixels, clipped to the image, rounded to a tenth."""
+        height, width = self.size
+        limits = (width, height, width, height)
+        return [round(float(min(max(v / self.factor, 0.0), m)), 1) for v, m in zip(box, limits, strict=True)]
+
+    def person_of(self, character: str) -> Person | None:
+        """The person who was matched with a character."""
+        index = self.assignment.matches.get(character)
+        return None if index is None else self.people[index]

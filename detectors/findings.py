@@ -1,0 +1,64 @@
+"""What a detector says about one image: a verdict with its evidence, never a zero that means "unknown"."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class Verdict(StrEnum):
+    """The four answers a check can give."""
+
+    HOLDS = "holds"
+    MINOR = "minor"
+    FAILS = "fails"
+    NOT_MEASURABLE = "not_measurable"
+
+
+class Severity(StrEnum):
+    """How bad a finding that does not hold is. Order, worst first: lost, fused, clear, minor."""
+
+    LOST = "lost"
+    FUSED = "fused"
+    CLEAR = "clear"
+    MINOR = "minor"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check's verdict on one image, for one character where the check is about a character.
+
+    Attributes:
+        check: name of the check, such as ``ahoge_bleed``.
+        verdict: the answer.
+        detector: name of the detector that answered.
+        version: the detector's version; it is raised by hand when the code changes the answer.
+        character: name of the character, or ``None`` for a check on the whole image.
+        severity: set when the verdict is ``minor`` or ``fails``.
+        score: the detector's own confidence that the check fails, 0..1; ``None`` if it has none.
+        evidence: JSON-ready facts behind the verdict; boxes are ``[x0, y0, x1, y1]`` in pixels.
+        reason: one short sentence for people, always set for ``not_measurable``.
+    """
+
+    check: str
+    verdict: Verdict
+    detector: str
+    version: str
+    character: str | None = None
+    severity: Severity | None = None
+    score: float | None = None
+    evidence: dict[str, Any] = field(default_factory=dict)
+    reason: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """A dictionary of plain JSON values; :meth:`from_json` is its inverse."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Finding:
+        """Build a finding from what :meth:`to_json` returned."""
+        severity = data.get("severity")
+        return cls(
+            **{**data, "verdict": Verdict(data["verdict"]), "severity": Severity(severity) if severity else None}
+        )

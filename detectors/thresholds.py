@@ -1,0 +1,65 @@
+"""Where a score becomes a verdict. The numbers are measured on validation drawings and lie beside the weights."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from detectors.errors import MissingWeights
+
+FILE = "thresholds.json"
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Lowest scores, 0..1, at which something is said to be there; ``calibrate`` writes them.
+
+    Attributes:
+        person: confidence of a person's mask.
+        head: confidence of a head.
+        ahoge: probability of a clear ahoge.
+        tuft: probability of a clear ahoge or a small tuft.
+        fused_bodies: probability that two bodies are melted together.
+        heat: confidence that an arm ends at a place.
+        faint: the same, below which not even a trace of an arm's end is there.
+        hand: mean confidence of both networks that what is at an arm's end is a hand; a lost one needs none.
+        lost, fused, minor: probability of each state of a hand, asked in this order.
+        second_opinion: the same for fused and lost where MediaPipe finds a good hand.
+        small_hand: longer side of a hand's box, in pixels of the frame, below which it is not judged.
+    """
+
+    person: float
+    head: float
+    ahoge: float
+    tuft: float
+    fused_bodies: float
+    heat: float
+    faint: float
+    hand: float
+    lost: float
+    fused: float
+    minor: float
+    second_opinion: float
+    small_hand: float
+
+    @classmethod
+    def load(cls, folder: Path) -> Thresholds:
+        """Read the thresholds that belong to the weights in ``folder``.
+
+        Raises:
+            MissingWeights: there are none, or a number is missing.
+        """
+        path = folder / FILE
+        try:
+            stored = json.loads(path.read_text())["thresholds"]
+            return cls(**{field.name: float(stored[field.name]) for field in fields(cls)})
+        except (OSError, KeyError, ValueError) as error:
+            raise MissingWeights(
+                f"{path} is missing or incomplete ({error}). Measure the thresholds with "
+                f"`python -m benchmarks.detectors.calibrate`."
+            ) from error
+
+    def to_json(self) -> dict[str, float]:
+        """The numbers by name."""
+        return asdict(self)

@@ -1,0 +1,14 @@
+"""The words the miniature's detectors know. The order is the order of the networks' outputs: append, never reorder."""
+
+from __future__ import annotations
+
+HAIR_COLORS = ("blonde", "black", "brown", "red", "orange", "pink", "blue", "green", "purple", "white")
+HAIR_LENGTHS = ("short", "long")
+EYE_COLORS = ("blue", "red", "green", "yellow", "purple", "brown")
+AHOGE_STATES = ("none", "tuft", "ahoge")
+HAND_STATES = ("holds", "minor", "fused", "lost")
+HEAD_PARTS = ("background", "skin", "hair", "ahoge", "ribbon", "other hair", "other ahoge")
+PEOPLE_CLASSES = ("person", "head", "hand")
+# Channels of the hand network's maps: name and width, in order.
+HAND_MAPS = {"heat": 1, "state": 4, "gripping": 1, "size": 2, "shift": 2, "owner": 2, "keypoints": 12}
+CONTACT_MAPS = ("boundary", "fused")

@@ -1,0 +1,1 @@
+"""The FastAPI service, its command line, and the domains behind them."""

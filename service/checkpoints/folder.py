@@ -1,0 +1,198 @@
+"""Folds adapters into a model's weights from a kept copy, and takes them out again without a trace."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from service.checkpoints.adapter import Adapter
+from service.checkpoints.differences import add_difference
+from service.checkpoints.header import read_header
+from service.checkpoints.layout import ModuleLayout, difference_problem, read_layout
+from service.checkpoints.naming import ModuleName, NameMap
+from service.errors import InvalidInput, UnmappedKeys
+
+
+@dataclass(frozen=True)
+class FoldReport:
+    """What a fold did: tensors of the files used, and weights of the base changed by them."""
+
+    tensors: int
+    weights: int
+
+
+class Folder:
+    """Keeps the base weights that adapters touch, and writes base + Σ scale · difference over them.
+
+    A fold always starts from the kept base weights, so the order of checkpoints leaves no trace. Sums are made in fp32
+    and rounded once to the weight's dtype. Only weights that some adapter has touched are copied.
+
+    Args:
+        components: name to module, such as ``{"transformer": …, "text_conditioner": …, "text_encoder": …}``.
+    """
+
+    def __init__(self, components: Mapping[str, torch.nn.Module]) -> None:
+        self._modules = _weighted_modules(components)
+        self._names = _name_map(self._modules)
+        self._base: dict[torch.nn.Parameter, torch.Tensor] = {}
+        self._changed: set[torch.nn.Parameter] = set()
+        self._placed: dict[tuple[Adapter, torch.device], Adapter] = {}
+
+    def fold(self, adapters: Sequence[tuple[Adapter, float]]) -> FoldReport:
+        """Put the adapters, and only these, into the weights.
+
+        Args:
+            adapters: each with its scale; all are added to the base, as differences from it. Scale 0.0 adds exactly
+                nothing: with no other adapter on a weight, it is the base's to the bit.
+
+        Raises:
+            UnmappedKeys: some tensor of some adapter has no place in the base or another shape; nothing was changed.
+            InvalidInput: the base's weights are quantised or not in memory.
+        """
+        plan = self._plan(adapters)
+        self._place(adapter for adapter, _ in adapters)
+        try:
+            with torch.no_grad():
+                self._write_base(self._changed - set(plan))
+                for parameter, parts in plan.items():
+                    self._write(parameter, parts)
+        except BaseException:
+            self.restore()
+            raise
+        return FoldReport(sum(adapter.tensors for adapter, _ in adapters), len(self._changed))
+
+    def restore(self) -> None:
+        """Put the base weights back, equal to the bit to what they were before the first fold."""
+        with torch.no_grad():
+            self._write_base(set(self._changed))
+
+    def _plan(
+        self, adapters: Sequence[tuple[Adapter, float]]
+    ) -> dict[torch.nn.Parameter, list[tuple[Adapter, int, str, float]]]:
+        """For each weight to change, which adapter's which module changes it, in which role, how strongly."""
+        plan: dict[torch.nn.Parameter, list[tuple[Adapter, int, str, float]]] = {}
+        for adapter, scale in adapters:
+            layouts = [module.layout for module in adapter.modules]
+            targets = _targets(adapter.path, layouts, self._names, self._modules)
+            for index, (layout, target) in enumerate(zip(layouts, targets, strict=True)):
+                roles = ("weight",) * (set(layout.names) != {"diff_b"}) + ("bias",) * ("diff_b" in layout.names)
+                for role in roles:
+                    parameter = _parameter(target, role)
+                    _require_writable(layout.key, parameter)
+                    plan.setdefault(parameter, []).append((adapter, index, role, scale))
+        return plan
+
+    def _place(self, adapters: Iterable[Adapter]) -> None:
+        """Move each adapter's factors to the weights' device once; those of the last fold stay there while in use."""
+        devices = {parameter.device for module in self._modules.values() for parameter in module.parameters(False)}
+        wanted = [(adapter, device) for adapter in adapters for device in devices]
+        self._placed = {key: self._placed.get(key) or key[0].to(key[1]) for key in wanted}
+
+    def _write(self, parameter: torch.nn.Parameter, parts: list[tuple[Adapter, int, str, float]]) -> None:
+        live = [part for part in parts if part[3] != 0]
+        if not live:
+            self._write_base({parameter} & self._changed)
+            return
+        if parameter not in self._base:
+            self._base[parameter] = parameter.detach().clone()
+        base = self._base[parameter]
+        # Copied even when the base is fp32 already: the kept weights are never written to.
+        total = base.to(torch.float32, copy=True)
+        total = total.flatten(1) if total.dim() > 1 else total
+        for adapter, index, role, scale in live:
+            module = self._placed[adapter, parameter.device].modules[index]
+            if role == "bias":
+                total.add_(module.factors["diff_b"].float(), alpha=scale)
+            else:
+                add_difference(total, base, module, scale)
+        self._changed.add(parameter)
+        parameter.copy_(total.view(parameter.shape))
+
+    def _write_base(self, parameters: set[torch.nn.Parameter]) -> None:
+        for parameter in parameters:
+            parameter.copy_(self._base[parameter])
+            self._changed.discard(parameter)
+
+
+def check_fit(path: Path, components: Mapping[str, torch.nn.Module]) -> None:
+    """Check from the header alone that every tensor of a file has a place in the base; the modules may be on `meta`.
+
+    Raises:
+        UnmappedKeys: some tensor has none, or another shape (first ten named).
+        UnreadableCheckpoint: the file is no readable adapter.
+    """
+    modules = _weighted_modules(components)
+    _targets(path, read_layout(read_header(path)), _name_map(modules), modules)
+
+
+def _weighted_modules(components: Mapping[str, torch.nn.Module]) -> dict[ModuleName, torch.nn.Module]:
+    # torch.compile wraps modules under the name _orig_mod.
+    return {
+        ModuleName(component, path.replace("_orig_mod.", "")): module
+        for component, root in components.items()
+        for path, module in root.named_modules()
+        if isinstance(getattr(module, "weight", None), torch.nn.Parameter)
+    }
+
+
+def _name_map(modules: Iterable[ModuleName]) -> NameMap:
+    paths: dict[str, list[str]] = {}
+    for name in modules:
+        paths.setdefault(name.component, []).append(name.path)
+    return NameMap(paths)
+
+
+def _targets(
+    path: Path, layouts: Sequence[ModuleLayout], names: NameMap, modules: Mapping[ModuleName, torch.nn.Module]
+) -> list[torch.nn.Module]:
+    """The base module of each layout, or a refusal that names what has none."""
+    targets: list[torch.nn.Module] = []
+    unmapped: list[str] = []
+    misfits: list[str] = []
+    seen: dict[ModuleName, str] = {}
+    for layout in layouts:
+        name = names.resolve(layout.key)
+        if name is None:
+            unmapped += layout.names.values()
+            continue
+        problem = f"names the module that {seen[name]} names too" if name in seen else _misfit(layout, modules[name])
+        seen.setdefault(name, layout.key)
+        if problem:
+            misfits.append(f"{layout.key}: {problem}")
+        targets.append(modules[name])
+    if unmapped or misfits:
+        raise UnmappedKeys(_refusal(path, layouts, unmapped, misfits))
+    return targets
+
+
+def _misfit(layout: ModuleLayout, module: torch.nn.Module) -> str | None:
+    bias = getattr(module, "bias", None)
+    return difference_problem(layout, tuple(_parameter(module, "weight").shape), None if bias is None else bias.shape)
+
+
+def _refusal(path: Path, layouts: Sequence[ModuleLayout], unmapped: list[str], misfits: list[str]) -> str:
+    total = sum(len(layout.names) for layout in layouts)
+    parts = [f"{path.name} does not fit this base model, and is not applied in part."]
+    if unmapped:
+        parts.append(f"{len(unmapped)} of {total} tensors have no place in it: {', '.join(map(ascii, unmapped[:10]))}.")
+    if misfits:
+        parts.append(f"{len(misfits)} modules do not fit: {'; '.join(misfits[:10])}.")
+    parts.append("Choose the base it was trained on.")
+    return " ".join(parts)
+
+
+def _parameter(module: torch.nn.Module, role: str) -> torch.nn.Parameter:
+    parameter = getattr(module, role)
+    assert isinstance(parameter, torch.nn.Parameter)
+    return parameter
+
+
+def _require_writable(name: str, parameter: torch.nn.Parameter) -> None:
+    if parameter.is_meta or not parameter.is_floating_point() or parameter.dtype.itemsize < 2:
+        raise InvalidInput(
+            f"{name} is {parameter.dtype} on {parameter.device}; adapters are folded into 16 or 32 bit weights in "
+            "memory. Load the base without quantisation or offloading."
+        )

@@ -1,0 +1,162 @@
+"""Reads the header of a safetensors file, and nothing else, under limits that an honest adapter never meets.
+
+Layout of the format: 8 bytes little-endian length N, N bytes of JSON, then the data. The JSON maps each tensor's name
+to ``{"dtype", "shape", "data_offsets": [begin, end]}`` relative to the data, and ``__metadata__`` to strings.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from service.errors import NotFound, UnreadableCheckpoint
+
+MAX_HEADER_BYTES = 16 * 1024 * 1024
+MAX_TENSORS = 20_000
+MAX_DIMENSIONS = 6
+MAX_ELEMENTS = 2**31
+"""Per tensor. The largest weight of a 2B model has 2**24."""
+MAX_NAME_LENGTH = 512
+
+DTYPE_BYTES = {
+    "F64": 8,
+    "F32": 4,
+    "F16": 2,
+    "BF16": 2,
+    "F8_E4M3": 1,
+    "F8_E5M2": 1,
+    "I64": 8,
+    "I32": 4,
+}
+_PICKLE_SUFFIXES = {".pt", ".pth", ".ckpt", ".bin", ".pkl"}
+
+
+@dataclass(frozen=True)
+class TensorEntry:
+    """One tensor's line in the header; ``begin`` and ``end`` are bytes from the start of the file."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    begin: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Header:
+    """A checked header: the tensors fill the file's data without gap or overlap.
+
+    Attributes:
+        tensors: in file order.
+        metadata: the file's own strings; nothing in them has been judged.
+        size: bytes of the whole file.
+    """
+
+    tensors: tuple[TensorEntry, ...]
+    metadata: dict[str, str]
+    size: int
+
+
+def read_header(path: Path) -> Header:
+    """Read and check a safetensors header; the tensors' data is not touched.
+
+    Raises:
+        NotFound: there is no such file.
+        UnreadableCheckpoint: a pickle, no safetensors file, a truncated one, or one that breaks a limit.
+    """
+    if path.suffix.lower() in _PICKLE_SUFFIXES:
+        raise UnreadableCheckpoint(
+            f"{path.name} is a pickle, which can run code when it is opened, so it is never opened. "
+            "Save it as .safetensors (most trainers have an option for it)."
+        )
+    try:
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            start = file.read(8)
+            length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
+            if not 2 <= length <= min(MAX_HEADER_BYTES, size - 8):
+                _refuse(path, f"its header would be {length} bytes long (file: {size}, limit: {MAX_HEADER_BYTES})")
+            raw = file.read(length)
+    except FileNotFoundError as error:
+        raise NotFound(f"There is no file {path}.") from error
+    except OSError as error:
+        _refuse(path, error.strerror or str(error))
+    if len(raw) != length:
+        _refuse(path, "it ends inside its header")
+    entries = _parse(path, raw)
+    metadata = _metadata(path, entries.pop("__metadata__", {}))
+    if not entries:
+        _refuse(path, "it holds no tensors")
+    if len(entries) > MAX_TENSORS:
+        _refuse(path, f"it lists {len(entries)} tensors (limit: {MAX_TENSORS})")
+    tensors = sorted(
+        (_entry(path, name, value, 8 + length) for name, value in entries.items()), key=lambda t: (t.begin, t.end)
+    )
+    _check_offsets(path, tensors, 8 + length, size)
+    return Header(tuple(tensors), metadata, size)
+
+
+def _refuse(path: Path, why: str) -> NoReturn:
+    raise UnreadableCheckpoint(f"{path.name} cannot be read as a safetensors file: {why}.")
+
+
+def _parse(path: Path, raw: bytes) -> dict[str, Any]:
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) != len(pairs):
+            raise ValueError("a key appears twice")
+        return found
+
+    def no_constant(text: str) -> NoReturn:
+        raise ValueError(f"{text} is not JSON")
+
+    try:
+        if not raw.startswith(b"{"):
+            raise ValueError("it does not start with a brace")
+        parsed = json.loads(raw.decode("utf-8"), object_pairs_hook=unique, parse_constant=no_constant)
+    except (ValueError, RecursionError) as error:
+        _refuse(path, f"the header is broken ({error})")
+    assert isinstance(parsed, dict)  # it starts with a brace
+    return parsed
+
+
+def _metadata(path: Path, value: Any) -> dict[str, str]:
+    if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
+        _refuse(path, "its metadata is not a table of strings")
+    return dict(value)
+
+
+def _entry(path: Path, name: str, value: Any, data_start: int) -> TensorEntry:
+    shown = ascii(name[:80])
+    if len(name) > MAX_NAME_LENGTH:
+        _refuse(path, f"the tensor name {shown}… is longer than {MAX_NAME_LENGTH} characters")
+    if not isinstance(value, dict) or set(value) != {"dtype", "shape", "data_offsets"}:
+        _refuse(path, f"tensor {shown} is not described by dtype, shape and data_offsets")
+    dtype, shape, offsets = value["dtype"], value["shape"], value["data_offsets"]
+    if not isinstance(dtype, str) or dtype not in DTYPE_BYTES:
+        _refuse(path, f"tensor {shown} has the dtype {ascii(dtype)[:40]} (known: {', '.join(DTYPE_BYTES)})")
+    if not _naturals(shape) or len(shape) > MAX_DIMENSIONS or math.prod(shape) > MAX_ELEMENTS or 0 in shape:
+        _refuse(path, f"tensor {shown} has the shape {ascii(shape)[:80]}")
+    if not _naturals(offsets) or len(offsets) != 2 or offsets[1] - offsets[0] != math.prod(shape) * DTYPE_BYTES[dtype]:
+        _refuse(path, f"tensor {shown} has offsets that do not fit its shape")
+    return TensorEntry(name, dtype, tuple(shape), data_start + offsets[0], data_start + offsets[1])
+
+
+def _naturals(value: Any) -> bool:
+    # bool is an int to Python, but not to the format.
+    return isinstance(value, list) and all(type(item) is int and 0 <= item < 2**63 for item in value)
+
+
+def _check_offsets(path: Path, tensors: list[TensorEntry], data_start: int, size: int) -> None:
+    position = data_start
+    for tensor in tensors:
+        if tensor.begin != position:
+            _refuse(path, f"tensor {tensor.name[:80]!a} leaves a gap or overlaps another")
+        position = tensor.end
+    if position != size:
+        _refuse(path, f"its tensors need {position} bytes and it has {size}: it is truncated or has bytes left over")

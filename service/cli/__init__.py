@@ -1,0 +1,28 @@
+"""The command line ``bleedcheck``. Heavy libraries load when a command needs them, so that ``--help`` is quick."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and leave the process: 0 if all went well, 1 for an error, 2 for wrong usage.
+
+    Args:
+        arguments: what stands behind ``bleedcheck``; the process's own arguments by default.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in given
+    from service.cli.commands import app
+    from service.errors import KNOWN
+
+    try:
+        app(args=[each for each in given if each != "--debug"], prog_name="bleedcheck")
+    except Exception as error:  # the one place where errors become a line for people
+        if debug:
+            raise
+        known = isinstance(error, KNOWN)
+        text = str(error) if known else f"unexpected {type(error).__name__}: {error} (--debug shows where)"
+        print(f"bleedcheck: {text}", file=sys.stderr)
+        raise SystemExit(1) from None

@@ -1,0 +1,286 @@
+"""The commands: they parse, delegate, and print."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    help="""Scores LoRA checkpoints of drawn characters: which epoch bleeds, fuses or loses hands, and how often.
+
+\b
+Examples:
+  bleedcheck demo
+  bleedcheck evaluate ./my-run --suite keikana --base ./anima --with turbo.safetensors:1.0 --epochs 120-150
+  bleedcheck inspect ./my-run/keikana_epoch148.safetensors
+  bleedcheck serve
+
+Add --debug to any command to see where an error comes from.""",
+)
+weights_app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="The detectors' model files: what there is, where it comes from, and fetching what is not shipped.",
+)
+app.add_typer(weights_app, name="weights")
+
+DataDir = Annotated[
+    Path | None,
+    typer.Option(help="Folder of the database, images and reports. [default: BLEEDCHECK_DATA_DIR or the user's own]"),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
+Dtype = Annotated[str | None, typer.Option(help="auto, float32, bfloat16 or float16.")]
+Base = Annotated[
+    str | None,
+    typer.Option(help='Base model: "miniature", a diffusers folder, a hub name, or images:FOLDER for existing images.'),
+]
+With = Annotated[
+    list[str] | None,
+    typer.Option("--with", help="A fixed LoRA under the swept one, as FILE:SCALE. Can be given several times."),
+]
+BatchSize = Annotated[int, typer.Option(min=1, max=64, help="Images that are generated together.")]
+
+
+@app.command()
+def demo(data_dir: DataDir = None, json: Json = False, device: Device = None, dtype: Dtype = None) -> None:
+    """Score two small LoRA runs on the shipped miniature and say which epoch to use.
+
+    Interrupted, it goes on where it was; done before, it shows the answer at once.
+
+    \b
+    Examples:
+      bleedcheck demo
+      bleedcheck demo --json --data-dir ./data
+    """
+    from service.cli.working import answer, opened
+    from service.demo.grid import demo_request
+
+    with opened(data_dir, base="miniature", device=device, dtype=dtype) as space:
+        answer(space, demo_request(space), json)
+
+
+@app.command()
+def evaluate(
+    folder: Annotated[Path, typer.Argument(help="Folder of LoRA files, or one file. They stay where they lie.")],
+    suite: Annotated[str, typer.Option(help="A built-in suite (keikana, demo) or a YAML file.")] = "keikana",
+    base: Base = None,
+    with_: With = None,
+    epochs: Annotated[str | None, typer.Option(help="Only these epochs: 120-150, 120- or 148.")] = None,
+    final_epoch: Annotated[
+        int | None, typer.Option(min=0, help="Epoch of final files that do not say it, such as 150.")
+    ] = None,
+    seeds: Annotated[
+        str | None, typer.Option(help="How many of the suite's seeds (4), or which seeds (7,13,99).")
+    ] = None,
+    scale: Annotated[float, typer.Option(min=-4.0, max=4.0, help="Strength of the checkpoints.")] = 1.0,
+    size: Annotated[str | None, typer.Option(help="Other image size than the suite's, as 1024x1024.")] = None,
+    device: Device = None,
+    dtype: Dtype = None,
+    batch_size: BatchSize = 4,
+    profile: Annotated[str | None, typer.Option(help="Detector profile.")] = None,
+    data_dir: DataDir = None,
+    json: Json = False,
+) -> None:
+    """Generate the grid (prompt x seed x epoch) for every checkpoint in a folder, judge it, and rank the epochs.
+
+    The same command goes on where it was interrupted, and reuses every image that exists.
+
+    \b
+    Examples:
+      bleedcheck evaluate ./my-run --base miniature --suite demo
+      bleedcheck evaluate ./my-run --suite keikana --base circlestone-labs/Anima-Base-v1.0-Diffusers \\
+          --with turbo.safetensors:1.0 --epochs 120-150 --size 1024x1024 --device cuda --dtype bfloat16
+      bleedcheck evaluate ./my-run --suite my-suite.yaml --seeds 7,13,99 --json
+
+    Images made elsewhere are judged with --base images:FOLDER; they lie at FOLDER/<LoRA file without
+    .safetensors>/<scenario>_<seed>.png, those without a LoRA in FOLDER/control.
+    """
+    from service.cli.working import answer, chosen_suite, opened, registered
+    from service.evaluations.asking import make_request
+
+    settings: dict[str, Any] = {"base": base, "device": device, "dtype": dtype, "detector_profile": profile}
+    with opened(data_dir, extra_loras=tuple(with_) if with_ else None, **settings) as space:
+        wanted = chosen_suite(suite, seeds, size)
+        checkpoints = registered(space, folder, epochs, final_epoch)
+        answer(space, make_request(space.settings, wanted, checkpoints, scale=scale, batch_size=batch_size), json)
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on. [default: 127.0.0.1]")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on. [default: 8000]")] = None,
+    base: Base = None,
+    with_: With = None,
+    device: Device = None,
+    dtype: Dtype = None,
+    allow_folder: Annotated[
+        list[Path] | None, typer.Option(help="Folder whose files clients may register by path. Several are fine.")
+    ] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Serve the API and the reports; evaluations are worked on in the background.
+
+    There is no login: whoever reaches the port can use it.
+
+    \b
+    Examples:
+      bleedcheck serve
+      bleedcheck serve --port 9000 --data-dir ./data --allow-folder /runs
+    """
+    import uvicorn
+
+    from service.app import create_app
+    from service.cli.working import make_settings
+
+    settings = make_settings(
+        data_dir,
+        host=host,
+        port=port,
+        base=base,
+        extra_loras=tuple(with_) if with_ else None,
+        device=device,
+        dtype=dtype,
+        allowed_folders=tuple(allow_folder) if allow_folder else None,
+    )
+    uvicorn.run(create_app(settings), host=settings.host, port=settings.port)
+
+
+@app.command()
+def inspect(
+    file: Annotated[Path, typer.Argument(help="A LoRA file.")],
+    base: Annotated[str | None, typer.Option(help="Also see whether every tensor fits this base model.")] = None,
+    json: Json = False,
+) -> None:
+    """Say what a LoRA file is: format, rank, alpha, trainer, epoch. Its tensors are not loaded.
+
+    \b
+    Examples:
+      bleedcheck inspect keikana_epoch148.safetensors
+      bleedcheck inspect keikana_epoch148.safetensors --base miniature --json
+    """
+    from service.checkpoints import describe, inspect_checkpoint
+    from service.cli.printing import print_facts, print_json
+
+    info = inspect_checkpoint(file)
+    fits = None
+    if base is not None:
+        from service.storage.fitting import check_fits
+
+        fits = check_fits(file, base)
+    if json:
+        print_json({**info.to_json(), "fits": fits})
+    else:
+        facts = describe(info)
+        if fits is not None:
+            facts["fits"] = f"{base}: every tensor has its place" if fits else f"{base} is not here: not checked"
+        print_facts(facts)
+
+
+@app.command("compose-pairs")
+def compose_pairs(
+    left: Annotated[Path, typer.Argument(help="Folder of one character's solo pictures, with .txt captions.")],
+    right: Annotated[Path, typer.Argument(help="Folder of the other character's.")],
+    out: Annotated[Path, typer.Argument(help="New or empty folder for the pairs and their captions.")],
+    count: Annotated[int, typer.Option(min=1, help="How many pictures to write.")] = 8,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same pictures.")] = 0,
+    swap: Annotated[bool, typer.Option(help="Write each match with left and right exchanged too.")] = True,
+    left_trigger: Annotated[str | None, typer.Option(help="Trigger word of the left character.")] = None,
+    right_trigger: Annotated[str | None, typer.Option(help="Trigger word of the right character.")] = None,
+    size: Annotated[str | None, typer.Option(help="Size of the pictures, as 1024x768.")] = None,
+    other_pairs: Annotated[int, typer.Option(min=0, help="Pair pictures that the training set has already.")] = 0,
+    json: Json = False,
+) -> None:
+    """Make training pictures of two characters out of solo pictures of each, with captions in left-right order.
+
+    \b
+    Examples:
+      bleedcheck compose-pairs ./kei ./kana ./pairs --count 8
+      bleedcheck compose-pairs ./kei ./kana ./pairs --left-trigger keichan --right-trigger kanachan --json
+    """
+    from service.cli.printing import print_json, print_pairs
+    from service.cli.working import read_size
+    from service.composer import compose_pairs as compose
+
+    report = compose(
+        left,
+        right,
+        out,
+        count,
+        seed=seed,
+        swap=swap,
+        left_trigger=left_trigger,
+        right_trigger=right_trigger,
+        size=read_size(size) if size else None,
+        other_pairs=other_pairs,
+    )
+    if json:
+        print_json(report.to_json())
+    else:
+        print_pairs(report, out)
+
+
+@weights_app.command("list")
+def list_weights(json: Json = False) -> None:
+    """List every model file with its licence, size, and whether it is there.
+
+    \b
+    Example:
+      bleedcheck weights list
+    """
+    from detectors.weights import listing
+    from service.cli.printing import print_json, print_weights
+
+    if json:
+        print_json({"weights": listing()})
+    else:
+        print_weights(listing())
+
+
+@weights_app.command("fetch")
+def fetch_weights(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Names from the list; all of the profile by default.")
+    ] = None,
+    profile: Annotated[str, typer.Option(help="Detector profile whose files are fetched.")] = "miniature",
+    json: Json = False,
+) -> None:
+    """Fetch model files that are not shipped, check their hashes, and keep them in the user's cache.
+
+    \b
+    Examples:
+      bleedcheck weights fetch
+      bleedcheck weights fetch hand_landmarker
+    """
+    from detectors.weights import listing
+    from service.cli.printing import print_json
+    from service.cli.working import fetch_all
+
+    wanted = names or [row["name"] for row in listing() if row["profile"] in (profile, "any") and not row["present"]]
+    paths = fetch_all(wanted)
+    if json:
+        print_json({"fetched": paths})
+    else:
+        for name, path in paths.items():
+            typer.echo(f"{name}: {path}")
+        if not paths:
+            typer.echo("everything is there")
+
+
+@weights_app.command("path")
+def weights_path() -> None:
+    """Print the folder that fetched files go to; put files there by hand where there is no network.
+
+    \b
+    Example:
+      cp hand_landmarker.task "$(bleedcheck weights path)"
+    """
+    from detectors.weights import cache_folder
+
+    typer.echo(cache_folder())

@@ -1,0 +1,117 @@
+"""What people read: tables and sentences on standard output, remarks on standard error."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from service.composer import PairReport
+    from service.evaluations.requests import EvaluationRequest
+
+_WIDTH_OF_LOGS = 140
+
+
+def say(text: str) -> None:
+    """A remark for people, on standard error."""
+    print(f"bleedcheck: {text}", file=sys.stderr, flush=True)
+
+
+def print_json(value: Mapping[str, Any]) -> None:
+    """One JSON object on standard output."""
+    print(json.dumps(value, ensure_ascii=False, default=str))
+
+
+def print_answer(result: Mapping[str, Any], request: EvaluationRequest) -> None:
+    """The leaderboard, which epoch to use and why, and where the report is."""
+    console = _console()
+    checks = list(dict.fromkeys(check for entry in result["leaderboard"] for check in entry["checks"]))
+    table = Table(title=f"{request.suite.name}: {result['status']}", title_justify="left", pad_edge=False)
+    for name in ("", "run", "epoch", "failed", "rate", "95% interval", "not judged", *checks):
+        table.add_column(name.replace("_", " "), justify="left" if name in ("run", *checks) else "right")
+    for rank, entry in enumerate(result["leaderboard"], start=1):
+        table.add_row(*_row(str(rank), entry, checks))
+    if result["control"]:
+        table.add_section()
+        table.add_row(*_row("", {**result["control"], "run": "no LoRA"}, checks), style="dim")
+    console.print(table)
+    for sentence in result["recommendation"]["sentences"]:
+        console.print(Text(sentence))
+    for label in result["changing_nothing"]:
+        console.print(Text(f"{label} changes nothing: its first image is the base model's own. Was it trained for it?"))
+    for problem in result["problems"]:
+        console.print(Text(f"Went wrong: {problem} (run the same command to try again)"))
+    if request.base == "miniature":
+        console.print(Text("The miniature shows that everything works; it is no evidence about real models."))
+    console.print(Text(f"Report: {result['report']}"), soft_wrap=True)
+
+
+def print_facts(facts: Mapping[str, str]) -> None:
+    """Labels and values, one below the other."""
+    width = max(map(len, facts))
+    for label, value in facts.items():
+        print(f"{label:<{width}}  {value}")
+
+
+def print_pairs(report: PairReport, out: Path) -> None:
+    """What the pair composer did."""
+    for pair in report.pairs:
+        swapped = ", exchanged" if pair.swapped else ""
+        print(f"{pair.path.name}: {pair.left.name} + {pair.right.name}{swapped}; alike {pair.similarity:.2f}")
+    for path, reason in report.skipped:
+        say(f"{path.name} is left out: {reason}")
+    for warning in report.warnings:
+        say(warning)
+    print(f"{len(report.pairs)} pictures in {out}; pairs are {report.share:.1%} of the training set")
+
+
+def print_weights(rows: Sequence[Mapping[str, Any]]) -> None:
+    """The manifest of model files."""
+    table = Table(pad_edge=False)
+    for name in ("name", "profile", "size", "licence", "there", "path or source"):
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        place = row["path"] if row["present"] else f"{row['source']} -> {row['path']}"
+        size = f"{row['size'] / 1e6:.1f} MB" if row["size"] else ""
+        table.add_row(row["name"], row["profile"], size, row["licence"], "yes" if row["present"] else "no", place)
+    _console().print(table)
+
+
+def _row(rank: str, entry: Mapping[str, Any], checks: Sequence[str]) -> list[str]:
+    measured = entry["fails"] + entry["minor"] + entry["holds"]
+    return [
+        rank,
+        entry["run"],
+        "" if entry["epoch"] is None else str(entry["epoch"]),
+        f"{entry['fails']} of {measured}",
+        _percent(entry["failure_rate"]),
+        _range(entry["interval"]),
+        str(entry["images"] - measured),
+        *(_check(entry["checks"].get(check)) for check in checks),
+    ]
+
+
+def _check(tally: Mapping[str, Any] | None) -> str:
+    if tally is None:
+        return ""
+    measured = tally["fails"] + tally["minor"] + tally["holds"]
+    return f"{tally['fails']}/{measured}" if measured else "-"
+
+
+def _percent(rate: float | None) -> str:
+    return "-" if rate is None else f"{rate:.0%}"
+
+
+def _range(interval: Sequence[float] | None) -> str:
+    return "-" if interval is None else f"{interval[0]:.0%} to {interval[1]:.0%}"
+
+
+def _console() -> Console:
+    return Console(width=None if sys.stdout.isatty() else _WIDTH_OF_LOGS)

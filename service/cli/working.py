@@ -1,0 +1,227 @@
+"""What the commands delegate to: opening a data folder, registering files, working with a progress bar, answering."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from service.checkpoints import scan_folder
+from service.checkpoints.inspection import CheckpointInfo, inspect_checkpoint
+from service.cli.printing import print_answer, print_json, say
+from service.database.models import Checkpoint
+from service.errors import BleedcheckError, InvalidInput, NotFound
+from service.evaluations import executor
+from service.evaluations.asking import epoch_range, with_seeds
+from service.evaluations.executor import Status
+from service.evaluations.requests import EvaluationRequest
+from service.evaluations.workspace import Workspace
+from service.settings import Settings
+from service.suites import Suite, load_suite
+
+_LINE_EVERY_S = 15.0
+
+
+def make_settings(data_dir: Path | None, **given: Any) -> Settings:
+    """The operator's settings, with what the command line says on top; ``None`` means "not said".
+
+    Raises:
+        InvalidInput: a value cannot be used.
+    """
+    said = {name: value for name, value in {"data_dir": data_dir, **given}.items() if value is not None}
+    try:
+        return Settings(**said)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        raise InvalidInput(f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}") from error
+
+
+@contextmanager
+def opened(data_dir: Path | None, **given: Any) -> Iterator[Workspace]:
+    """A data folder; in the meantime whatever libraries print goes to standard error."""
+    settings = make_settings(data_dir, **given)
+    if settings.base == "miniature" or Path(settings.base).is_dir():
+        os.environ.setdefault("TQDM_DISABLE", "1")  # libraries' own bars, of use only while a base is downloaded
+    space = Workspace(settings)
+    try:
+        yield space
+    finally:
+        space.close()
+
+
+def answer(space: Workspace, request: EvaluationRequest, as_json: bool) -> None:
+    """Do what is left of an evaluation, write its report, and print which epoch to use."""
+    with redirect_stdout(sys.stderr):
+        evaluation = space.evaluations.start(request)
+        if evaluation.status in (Status.PLANNED, Status.RUNNING):
+            _work(space, evaluation.id)
+        state = space.evaluations.state(evaluation.id)
+        result = space.evaluations.leaderboard(evaluation.id)
+        result["problems"] = list(state.problems)
+        result["changing_nothing"] = list(state.changing_nothing)
+        result["report"] = str(space.write_report(evaluation.id))
+    if as_json:
+        print_json(result)
+    else:
+        print_answer(result, request)
+
+
+def registered(space: Workspace, folder: Path, epochs: str | None, final_epoch: int | None) -> list[Checkpoint]:
+    """Register a folder's LoRA files where they lie and return those that take part.
+
+    Raises:
+        NotFound: there is no LoRA file.
+        InvalidInput: none of them lies in the range of epochs.
+    """
+    wanted = epoch_range(epochs) if epochs else None
+    fixed = {Path(text.rpartition(":")[0] or text).expanduser().resolve() for text in space.settings.extra_loras}
+    fixed |= {Path(text).expanduser().resolve() for text in space.settings.extra_loras}
+    infos = [info for info in _found(folder, final_epoch) if info.path.resolve() not in fixed]
+    chosen = [info for info in infos if wanted is None or info.epoch in wanted]
+    for info in infos:
+        if wanted is not None and info.epoch is None:
+            say(
+                f"{info.path.name} is left out: it does not say its epoch"
+                + (" (--final-epoch 150 would)" if info.is_final else "")
+            )
+    if not chosen:
+        raise InvalidInput(f"no checkpoint in {folder} lies in epochs {epochs}; it has {_epochs(infos)}")
+    return [space.registry.register(_run_name(info.name), info) for info in chosen]
+
+
+def chosen_suite(name: str, seeds: str | None, size: str | None) -> Suite:
+    """The suite with the seeds and the image size that the command line asks for."""
+    suite = with_seeds(load_suite(name), seeds)
+    if size is None:
+        return suite
+    width, height = read_size(size)
+    try:
+        return suite.override(width=width, height=height)
+    except ValidationError as error:
+        raise InvalidInput(f"size {size}: {error.errors()[0]['msg']}") from error
+
+
+def read_size(text: str) -> tuple[int, int]:
+    """Read ``1024x768`` as (width, height).
+
+    Raises:
+        InvalidInput: it is no size.
+    """
+    match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text.strip().lower())
+    if match is None:
+        raise InvalidInput(f"{text!r} is no size; write width x height, as in 1024x768")
+    return int(match[1]), int(match[2])
+
+
+def fetch_all(names: Sequence[str]) -> dict[str, str]:
+    """Fetch model files by name, with a progress bar; returns where each lies."""
+    from detectors.weights import fetch
+
+    paths: dict[str, str] = {}
+    with _bar() as bar:
+        for name in names:
+            task = bar.add_task(name, total=None, note="")
+            paths[name] = str(fetch(name, partial(_fetched, bar, task)))
+    return paths
+
+
+def _found(folder: Path, final_epoch: int | None) -> list[CheckpointInfo]:
+    if folder.is_file():
+        return [inspect_checkpoint(folder)]
+    skipped: list[tuple[Path, BleedcheckError]] = []
+    infos = scan_folder(folder, final_epochs=final_epoch, skipped=skipped)
+    for path, error in skipped:
+        say(f"{path.name} is left out: {error}")
+    if not infos:
+        raise NotFound(f"there is no usable LoRA file in {folder}")
+    return infos
+
+
+def _run_name(name: str) -> str:
+    cleaned = re.sub(r"[^\w .+-]", "_", name).lstrip(" .+-")[:100] or "run"
+    return "control_" if cleaned == "control" else cleaned
+
+
+def _epochs(infos: Sequence[CheckpointInfo]) -> str:
+    known = sorted({info.epoch for info in infos if info.epoch is not None})
+    return f"epochs {', '.join(map(str, known))}" if known else "no file that says its epoch"
+
+
+def _work(space: Workspace, evaluation_id: str) -> None:
+    try:
+        if sys.stderr.isatty():
+            with _bar() as bar:
+                space.executor.run(evaluation_id, _Bar(bar))
+        else:
+            space.executor.run(evaluation_id, _Lines())
+    except KeyboardInterrupt:
+        raise BleedcheckError("stopped; the same command goes on where it was") from None
+
+
+def _bar() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[note]}"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    )
+
+
+def _fetched(bar: Progress, task: TaskID, done: int, total: int) -> None:
+    bar.update(task, completed=done, total=total)
+
+
+class _Bar:
+    """Progress on a terminal. It counts from where this process began: what an earlier one did is no speed."""
+
+    def __init__(self, bar: Progress) -> None:
+        self._bar = bar
+        self._task: TaskID | None = None
+
+    def __call__(self, progress: executor.Progress) -> None:
+        done = progress.generated + progress.judged
+        if self._task is None:
+            note = _note(progress)
+            self._task = self._bar.add_task("opening models", total=2 * progress.total, completed=done, note=note)
+        else:
+            self._bar.update(self._task, completed=done, note=_note(progress), description="generating and judging")
+
+
+def _note(progress: executor.Progress) -> str:
+    failed = f", {progress.failed} failed" if progress.failed else ""
+    return f"{progress.generated}/{progress.total} images, {progress.judged} judged{failed}"
+
+
+class _Lines:
+    """Progress for a log: a line now and then, with the time left."""
+
+    def __init__(self) -> None:
+        self._begun: tuple[float, float] | None = None
+        self._last = 0.0
+
+    def __call__(self, progress: executor.Progress) -> None:
+        now = time.monotonic()
+        if self._begun is None:
+            self._begun = (now, progress.done)
+        elif progress.done < 1.0 and now - self._last < _LINE_EVERY_S:
+            return
+        self._last = now
+        started, done = self._begun
+        gained = progress.done - done
+        left = (
+            f", {(1 - progress.done) * (now - started) / gained:.0f} s left" if gained > 0 and progress.done < 1 else ""
+        )
+        say(f"{_note(progress)}{left}")

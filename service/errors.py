@@ -1,0 +1,105 @@
+"""The one tree of errors, each with the HTTP status it becomes.
+
+BleedcheckError                     500
+├── InvalidInput                    422   what was handed in cannot be used
+│   ├── UnreadableCheckpoint        422
+│   ├── UnmappedKeys                422
+│   ├── UnreadableImage             422
+│   └── UnknownSuite                422
+├── NotAllowed                      403   the operator's settings forbid it
+├── NotFound                        404
+├── Conflict                        409   somebody else is at work, or the thing is in another state
+│   └── CheckpointChanged           409
+├── TooLarge                        413
+├── MissingWeights                  503   a model file has to be put somewhere first
+└── StorageFailed                   507   the disk is full or cannot be written
+
+Domains derive their own errors from these. The detectors know nothing of the service and have a tree of their own in
+:mod:`detectors.errors`; :data:`KNOWN` is both. One handler in :mod:`service.app` turns any of them into
+``application/problem+json``; the command line prints the message in one line and ends with code 1.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from detectors.errors import DetectorError
+
+
+class BleedcheckError(Exception):
+    """Something Bleedcheck cannot do, said in one sentence that also says what to do about it."""
+
+    status: ClassVar[int] = 500
+
+
+class InvalidInput(BleedcheckError):
+    """What was handed in cannot be used as it is."""
+
+    status = 422
+
+
+class UnreadableCheckpoint(InvalidInput):
+    """The file is no readable safetensors file, or breaks one of the limits on headers."""
+
+
+class UnmappedKeys(InvalidInput):
+    """Tensors of an adapter have no place in the base model, so it would be applied only in part."""
+
+
+class UnreadableImage(InvalidInput):
+    """The file is no readable image."""
+
+
+class UnknownSuite(InvalidInput):
+    """There is no suite of that name, or the suite file breaks its own rules."""
+
+
+class NotAllowed(BleedcheckError):
+    """The operator's settings forbid it."""
+
+    status = 403
+
+
+class NotFound(BleedcheckError):
+    """There is no such run, checkpoint, evaluation or image."""
+
+    status = 404
+
+
+class Conflict(BleedcheckError):
+    """It cannot be done in the state things are in, for instance while somebody else works on it."""
+
+    status = 409
+
+
+class CheckpointChanged(Conflict):
+    """A registered file is not what it was when it was registered."""
+
+
+class TooLarge(BleedcheckError):
+    """More bytes than the operator allows."""
+
+    status = 413
+
+
+class MissingWeights(BleedcheckError):
+    """A model's weights are not on this machine; the message says which file to put where."""
+
+    status = 503
+
+
+class StorageFailed(BleedcheckError):
+    """The disk is full or cannot be written."""
+
+    status = 507
+
+
+# Errors that were foreseen: their message is for people, and they have a status.
+KNOWN = (BleedcheckError, DetectorError)
+
+
+def title_of(error: BleedcheckError | DetectorError) -> str:
+    """The error's kind in words: ``CheckpointChanged`` becomes ``Checkpoint changed``."""
+    name = type(error).__name__
+    words = "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in name).strip()
+    return words.capitalize()

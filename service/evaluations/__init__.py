@@ -1,0 +1,1 @@
+"""An evaluation's life: plan, claim, generate, detect, resume."""

@@ -1,0 +1,127 @@
+"""From what people say (runs, epochs, a suite's name) to a complete request."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from service.database.models import Checkpoint
+from service.errors import InvalidInput, NotFound, UnknownSuite
+from service.evaluations.requests import EvaluationRequest, parse_extra
+from service.evaluations.workspace import Workspace
+from service.settings import IMAGES_PREFIX, Settings
+from service.storage import repository
+from service.suites import Suite, list_suites, load_suite
+
+
+def select_checkpoints(
+    space: Workspace, runs: Sequence[str], checkpoints: Sequence[str] = (), epochs: str | None = None
+) -> list[Checkpoint]:
+    """The checkpoints of runs, within a range of epochs, and further ones by id; each once.
+
+    Raises:
+        NotFound: there is no such run or checkpoint.
+        InvalidInput: the range is none, or nothing is left.
+    """
+    wanted = epoch_range(epochs) if epochs else None
+    found: dict[str, Checkpoint] = {}
+    with space.database.reading() as session:
+        for run in runs:
+            if repository.find_run(session, run) is None:
+                raise NotFound(f"there is no run {run!r}")
+            members = repository.list_checkpoints(session, run)
+            found |= {each.id: each for each in members if wanted is None or each.epoch in wanted}
+        for identifier in checkpoints:
+            checkpoint = repository.find_checkpoint(session, identifier)
+            if checkpoint is None:
+                raise NotFound(f"there is no checkpoint {identifier!r}")
+            found[identifier] = checkpoint
+    if not found:
+        raise InvalidInput(
+            f"no checkpoint lies in epochs {epochs}" if epochs and runs else "name at least one run or checkpoint"
+        )
+    return list(found.values())
+
+
+def epoch_range(text: str) -> range:
+    """Read ``120-150``, ``120-`` or ``148`` as a range of epochs.
+
+    Raises:
+        InvalidInput: it is none of these.
+
+    >>> epoch_range("120-150")
+    range(120, 151)
+    """
+    first, dash, last = text.strip().partition("-")
+    try:
+        start = int(first)
+        end = int(last) if last else (10**9 if dash else start)
+    except ValueError:
+        raise InvalidInput(f"{text!r} is no range of epochs; write 120-150, 120- or 148") from None
+    if not 0 <= start <= end:
+        raise InvalidInput(f"{text!r} is an empty range of epochs; write the lower one first, as in 120-150")
+    return range(start, end + 1)
+
+
+def built_in_suite(name: str) -> Suite:
+    """A suite by its name; unlike the command line, a client of the API cannot name files.
+
+    Raises:
+        UnknownSuite: there is none of that name.
+    """
+    if name not in list_suites():
+        raise UnknownSuite(f"there is no suite {name!r}; there are {', '.join(list_suites())}, or send a suite's text")
+    return load_suite(name)
+
+
+def with_seeds(suite: Suite, seeds: str | None) -> Suite:
+    """The suite with other seeds: ``4`` takes its first four, ``7,13,99`` names them (``7,`` for a single one).
+
+    Raises:
+        InvalidInput: it is neither, or the suite has fewer.
+    """
+    if seeds is None:
+        return suite
+    try:
+        numbers = [int(part) for part in seeds.split(",") if part.strip()]
+    except ValueError:
+        numbers = []
+    if not numbers or min(numbers) < 0 or max(numbers) >= 2**63 or len(set(numbers)) < len(numbers):
+        raise InvalidInput(f"{seeds!r} names no seeds; write how many (4) or which ones (7,13,99)")
+    if "," in seeds:
+        return suite.model_copy(update={"seeds": tuple(numbers)})
+    count = numbers[0]
+    if not 1 <= count <= len(suite.seeds):
+        raise InvalidInput(f"suite {suite.name} has {len(suite.seeds)} seeds; name others one by one, as in 7,13,99")
+    return suite.model_copy(update={"seeds": suite.seeds[:count]})
+
+
+def make_request(
+    settings: Settings,
+    suite: Suite,
+    checkpoints: Sequence[Checkpoint],
+    *,
+    scale: float = 1.0,
+    batch_size: int = 4,
+) -> EvaluationRequest:
+    """The request for these checkpoints with what the operator has set."""
+    weights = settings.detector_weights
+    return EvaluationRequest(
+        suite=suite,
+        checkpoints=tuple(checkpoint.id for checkpoint in checkpoints),
+        base=_whole_path(settings.base),
+        extra=tuple(parse_extra(text) for text in settings.extra_loras),
+        scale=scale,
+        device=settings.device,
+        dtype=settings.dtype,
+        batch_size=batch_size,
+        detector_profile=settings.detector_profile,
+        detector_weights=str(weights.resolve()) if weights else None,
+    )
+
+
+def _whole_path(base: str) -> str:
+    """A folder by its absolute path, so that the request means the same in another working folder."""
+    prefix = IMAGES_PREFIX if base.startswith(IMAGES_PREFIX) else ""
+    folder = Path(base.removeprefix(prefix)).expanduser()
+    return f"{prefix}{folder.resolve()}" if folder.is_dir() else base

@@ -1,0 +1,80 @@
+"""The port between an evaluation and whatever works through it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol
+
+from detectors import Expectation, Finding
+from service.evaluations.requests import EvaluationRequest
+from service.generation.port import Generator, Pixels
+
+
+class Status(StrEnum):
+    """Where an evaluation is. Every status but ``running`` can be resumed; ``finished`` then repeats what failed."""
+
+    PLANNED = "planned"
+    RUNNING = "running"
+    FINISHED = "finished"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far an evaluation is, in cells.
+
+    Attributes:
+        total: all cells of the plan, the control's included.
+        generated: cells that have their image.
+        judged: cells that the detectors have looked at (or need not, since the image is invalid).
+        failed: cells whose generation or detection broke down.
+    """
+
+    total: int
+    generated: int
+    judged: int
+    failed: int
+
+    @property
+    def done(self) -> float:
+        """Share of the work that is behind us, 0..1; making an image and looking at it count alike."""
+        return (self.generated + self.judged) / (2 * self.total) if self.total else 1.0
+
+
+OnProgress = Callable[[Progress], None]
+
+
+class Executor(Protocol):
+    """Works through an evaluation, wherever it was left."""
+
+    def run(self, evaluation_id: str, on_progress: OnProgress, stop: threading.Event) -> Status:
+        """Work until nothing is left, or until ``stop`` is set or the evaluation is cancelled.
+
+        Raises:
+            Conflict: another living executor works on it.
+            BleedcheckError: it cannot go on, for instance because the disk is full; it can be resumed.
+        """
+
+
+class Detectors(Protocol):
+    """What an executor needs of a set of detectors."""
+
+    def spec(self) -> dict[str, Any]:
+        """Names, versions and weights hashes."""
+
+    def detect(self, images: Sequence[Pixels], expectations: Sequence[Expectation]) -> list[list[Finding]]:
+        """The findings of each image."""
+
+
+class Models(Protocol):
+    """Opens the heavy things an executor works with, when it needs them."""
+
+    def generator(self, request: EvaluationRequest) -> Generator:
+        """The generator of a request."""
+
+    def detectors(self, request: EvaluationRequest) -> Detectors:
+        """The detectors of a request."""

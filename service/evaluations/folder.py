@@ -1,0 +1,87 @@
+"""A folder of existing images as a generator: pictures made elsewhere are judged and ranked like our own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from service.errors import NotFound, UnreadableImage
+from service.evaluations.keys import CONTROL, digest
+from service.generation.images import invalid_reason
+from service.generation.port import GeneratedImage, ImageRequest, Pixels
+from service.suites import Suite
+
+_SUFFIXES = (".png", ".webp", ".jpg", ".jpeg")
+
+
+class FolderGenerator:
+    """The :class:`service.generation.port.Generator` for images that exist.
+
+    They lie at ``FOLDER/<checkpoint file without .safetensors>/<scenario>_<seed>.png`` (or .webp, .jpg); the control's
+    in ``FOLDER/control``.
+
+    Args:
+        folder: the images.
+        scenarios: the name of the scenario that each prompt belongs to.
+    """
+
+    def __init__(self, folder: Path, scenarios: Mapping[str, str]) -> None:
+        self._folder = folder
+        self._scenarios = scenarios
+        self._used = CONTROL
+
+    @classmethod
+    def of_suite(cls, folder: Path, suite: Suite) -> FolderGenerator:
+        """The generator for a suite's cells.
+
+        Raises:
+            NotFound: there is no such folder.
+        """
+        if not folder.is_dir():
+            raise NotFound(f"there is no folder of images {folder}")
+        return cls(folder, {scenario.prompt: scenario.name for scenario in suite.scenarios})
+
+    def use(self, checkpoint: Path | None, scale: float = 1.0) -> None:
+        """Take images from this checkpoint's folder from now on."""
+        self._used = CONTROL if checkpoint is None else checkpoint.stem
+
+    def generate(self, requests: Sequence[ImageRequest]) -> list[GeneratedImage]:
+        """Read one image per request, in order.
+
+        Raises:
+            NotFound: there is no such image.
+            UnreadableImage: the file is no readable image.
+        """
+        images = [_read(self._find(request)) for request in requests]
+        return [GeneratedImage(pixels, invalid_reason(pixels)) for pixels in images]
+
+    def fingerprint(self) -> dict[str, Any]:
+        """The folder and the state of all its images: with any change they are read again."""
+        return {"generator": "folder", "base": str(self._folder), "images": digest(folder_mark(self._folder))}
+
+    def _find(self, request: ImageRequest) -> Path:
+        place = self._folder / self._used / f"{self._scenarios[request.prompt]}_{request.seed}"
+        for suffix in _SUFFIXES:
+            path = place.with_name(place.name + suffix)
+            if path.is_file():
+                return path
+        raise NotFound(f"there is no image {place}.png (or {', '.join(_SUFFIXES[1:])})")
+
+
+def folder_mark(folder: Path) -> list[Any]:
+    """Path, size and modification time of every file below a folder: what tells a changed one without reading it."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return [(str(path.relative_to(folder)), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+
+
+def _read(path: Path) -> Pixels:
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            return np.asarray(image.convert("RGB"))
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
+        raise UnreadableImage(f"{path} is no readable image: {error}") from error

@@ -1,0 +1,275 @@
+"""The executor of the embedded default: this process, this machine, one evaluation at a time."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+
+from detectors import Expectation
+from service.database.engine import Database
+from service.database.models import Batch, Cell, Contender, Evaluation, Image
+from service.errors import KNOWN, BleedcheckError, NotFound, StorageFailed
+from service.evaluations import repository
+from service.evaluations.executor import Models, OnProgress, Progress, Status
+from service.evaluations.heart import Heart
+from service.evaluations.keys import detector_key, image_key
+from service.evaluations.lease import own_name
+from service.evaluations.repository import Judged, LeaseLost
+from service.evaluations.requests import EvaluationRequest
+from service.generation.images import changes_nothing
+from service.generation.port import ImageRequest, Pixels
+from service.storage.checkpoints import CheckpointRegistry
+from service.storage.images import ImageStore
+from service.storage.repository import find_images
+
+_WAITING_FOR_DETECTORS = 2
+
+
+def ignore(progress: Progress) -> None:
+    """Do nothing with progress."""
+
+
+class LocalExecutor:
+    """Works through evaluations in the calling thread; the detectors look at one batch while the next is generated."""
+
+    def __init__(self, database: Database, images: ImageStore, registry: CheckpointRegistry, models: Models) -> None:
+        self.database = database
+        self.images = images
+        self.registry = registry
+        self.models = models
+
+    def run(self, evaluation_id: str, on_progress: OnProgress = ignore, stop: threading.Event | None = None) -> Status:
+        """See :meth:`service.evaluations.executor.Executor.run`."""
+        name = own_name()
+        with self.database.transaction() as session:
+            evaluation = repository.find(session, evaluation_id)
+            if evaluation is None:
+                raise NotFound(f"there is no evaluation {evaluation_id}")
+            repository.take(session, evaluation, name)
+        status = Status.FAILED
+        error: str | None = "it was stopped"
+        try:
+            with Heart(self.database, evaluation_id, name) as heart:
+                _Work(self, evaluation, name, heart, on_progress, stop or threading.Event()).go()
+                heart.beat()
+            status, error = _outcome(heart, stop), None
+        except KeyboardInterrupt:
+            status, error = Status.PLANNED, None
+            raise
+        except Exception as problem:
+            error = describe(problem)
+            raise
+        finally:
+            with suppress(LeaseLost, StorageFailed), self.database.transaction() as session:
+                repository.release(session, evaluation_id, name, status, error)
+        return status
+
+
+def _outcome(heart: Heart, stop: threading.Event | None) -> Status:
+    if heart.cancelled:
+        return Status.CANCELLED
+    return Status.PLANNED if stop is not None and stop.is_set() else Status.FINISHED
+
+
+def describe(error: Exception) -> str:
+    """One line for people; our own errors need no name, others do."""
+    first_line = (str(error).strip().splitlines() or [""])[0]
+    return first_line if isinstance(error, KNOWN) else f"{type(error).__name__}: {first_line}"
+
+
+@dataclass(frozen=True)
+class _Made:
+    """A batch with its recorded images by cell id, and the pixels at hand by file name."""
+
+    batch: Batch
+    images: dict[int, Image]
+    fresh: dict[str, Pixels]
+    started: float
+
+
+class _Work:
+    """One executor's work on one evaluation."""
+
+    def __init__(
+        self,
+        executor: LocalExecutor,
+        evaluation: Evaluation,
+        name: str,
+        heart: Heart,
+        on_progress: OnProgress,
+        stop: threading.Event,
+    ) -> None:
+        self._executor = executor
+        self._database = executor.database
+        self._evaluation = evaluation
+        self._request = EvaluationRequest.restore(evaluation.request)
+        self._name = name
+        self._heart = heart
+        self._on_progress = on_progress
+        self._stop = stop
+        self._using: int | None = None
+        self._unusable: dict[int, BleedcheckError] = {}
+
+    def go(self) -> None:
+        """Work until nothing is left or somebody says stop."""
+        self._report()
+        self._detectors = self._executor.models.detectors(self._request)
+        self._generator = self._executor.models.generator(self._request)
+        self._fingerprint, self._spec = self._generator.fingerprint(), self._detectors.spec()
+        with self._database.transaction() as session:
+            repository.pin(session, self._evaluation.id, self._fingerprint, self._spec)
+        judging: deque[Future[None]] = deque()
+        with ThreadPoolExecutor(1, "detectors") as pool:
+            while not self._halted() and (batch := self._claim()) is not None:
+                made = self._make(batch)
+                if made is not None:
+                    judging.append(pool.submit(self._judge, made))
+                while len(judging) > _WAITING_FOR_DETECTORS:
+                    judging.popleft().result()
+            for future in judging:
+                future.result()
+
+    def _halted(self) -> bool:
+        if self._heart.lost:
+            raise LeaseLost(f"evaluation {self._evaluation.id} has been taken over by another process")
+        return self._stop.is_set() or self._heart.cancelled
+
+    def _claim(self) -> Batch | None:
+        with self._database.transaction() as session:
+            return repository.claim_batch(session, self._evaluation.id, self._name)
+
+    def _make(self, batch: Batch) -> _Made | None:
+        """See that every image of a batch exists; ``None`` if that failed, which is then recorded.
+
+        All of a batch's new images are recorded in one transaction: a batch that is interrupted is made again whole,
+        with the same neighbours and hence the same pixels.
+        """
+        started = time.monotonic()
+        keys = {cell.id: self._key(batch.contender, cell) for cell in batch.cells}
+        with self._database.reading() as session:
+            known = find_images(session, keys.values())
+        lost = {key for key, image in known.items() if not self._executor.images.exists(image.sha256)}
+        missing = [cell for cell in batch.cells if keys[cell.id] not in known or keys[cell.id] in lost]
+        rows = {cell.id: known[keys[cell.id]] for cell in batch.cells if cell not in missing}
+        fresh: dict[str, Pixels] = {}
+        try:
+            for cell, (pixels, invalid) in zip(missing, self._generate(batch.contender, missing), strict=True):
+                sha256 = self._executor.images.put(pixels)
+                fresh[sha256] = pixels
+                height, width = pixels.shape[:2]
+                rows[cell.id] = Image(key=keys[cell.id], sha256=sha256, width=width, height=height, invalid=invalid)
+        except (StorageFailed, LeaseLost):
+            raise
+        except Exception as error:
+            self._fail(batch, started, f"no images: {describe(error)}")
+            return None
+        with self._database.transaction() as session:
+            kept = repository.store_images(session, batch, self._name, rows, lost)
+        self._look_for_change(batch.contender)
+        self._report()
+        return _Made(batch, kept, fresh, started)
+
+    def _key(self, contender: Contender, cell: Cell) -> str:
+        sha256 = contender.checkpoint.sha256 if contender.checkpoint else None
+        prompt = self._request.suite.scenario(cell.scenario).prompt
+        return image_key(self._fingerprint, sha256, self._request.scale, prompt, cell.seed)
+
+    def _generate(self, contender: Contender, cells: Sequence[Cell]) -> list[tuple[Pixels, str | None]]:
+        if not cells:
+            return []
+        self._use(contender)
+        scenario = self._request.suite.scenario
+        wanted = [ImageRequest(scenario(cell.scenario).prompt, cell.seed) for cell in cells]
+        generated = self._generator.generate(wanted)
+        return [(image.pixels, image.invalid) for image in generated]
+
+    def _use(self, contender: Contender) -> None:
+        """Fold the contender's file into the base, once for all its batches."""
+        if contender.id in self._unusable:
+            raise self._unusable[contender.id]
+        if self._using == contender.id:
+            return
+        self._using = None
+        try:
+            path = self._executor.registry.verify(contender.checkpoint) if contender.checkpoint else None
+            self._generator.use(path, self._request.scale)
+        except BleedcheckError as error:
+            self._unusable[contender.id] = error
+            raise
+        self._using = contender.id
+
+    def _look_for_change(self, contender: Contender) -> None:
+        """The canary: a checkpoint whose first image is the control's own changes nothing, though it should."""
+        if contender.checkpoint is None or contender.changes_nothing is not None or self._request.scale == 0.0:
+            return
+        with self._database.reading() as session:
+            control = repository.contenders(session, self._evaluation.id)[0]
+            pair = [repository.first_image(session, each.id) for each in (control, contender)]
+        first, own = pair
+        if first is None or own is None or first.invalid or own.invalid:
+            return
+        load = self._executor.images.load
+        same = first.sha256 == own.sha256 or changes_nothing(load(own.sha256), load(first.sha256))
+        with self._database.transaction() as session:
+            repository.mark(session, contender.id, same)
+
+    def _judge(self, made: _Made) -> None:
+        """Let the detectors look at those images of a batch that they have not seen, and record what they say."""
+        detections: dict[int, int] = {}
+        unseen: list[tuple[Cell, Image, str, Expectation]] = []
+        for cell in made.batch.cells:
+            image, expectation = made.images[cell.id], self._request.suite.expectation(cell.scenario)
+            if image.invalid:
+                continue
+            key = detector_key(self._spec, expectation)
+            with self._database.reading() as session:
+                known = repository.find_detection(session, image.sha256, key)
+            if known is not None and known.failure is None:
+                detections[cell.id] = known.id
+            else:
+                unseen.append((cell, image, key, expectation))
+        try:
+            pixels = [self._pixels(made, image) for _, image, _, _ in unseen]
+        except NotFound as error:  # the file was damaged meanwhile; a resumed evaluation makes it again
+            self._fail(made.batch, made.started, describe(error))
+            return
+        judged = self._detect(pixels, [expectation for *_, expectation in unseen])
+        failures = [verdicts.failure for verdicts in judged if verdicts.failure]
+        problem = f"not judged: {failures[0]}" if failures else None
+        with self._database.transaction() as session:
+            for (cell, image, key, _), verdicts in zip(unseen, judged, strict=True):
+                detections[cell.id] = repository.store_detection(session, image.sha256, key, verdicts)
+            seconds = time.monotonic() - made.started
+            repository.finish_batch(session, made.batch, self._name, detections, seconds, problem)
+        self._report()
+
+    def _pixels(self, made: _Made, image: Image) -> Pixels:
+        at_hand = made.fresh.get(image.sha256)
+        return self._executor.images.load(image.sha256) if at_hand is None else at_hand
+
+    def _detect(self, images: Sequence[Pixels], expectations: Sequence[Expectation]) -> list[Judged]:
+        """Findings per image. If the detectors break down on a batch, only the images at fault are left without."""
+        if not images:
+            return []
+        try:
+            return [Judged(tuple(findings)) for findings in self._detectors.detect(images, expectations)]
+        except Exception as error:
+            if len(images) == 1:
+                return [Judged(failure=describe(error))]
+        pairs = zip(images, expectations, strict=True)
+        return [self._detect([image], [expectation])[0] for image, expectation in pairs]
+
+    def _fail(self, batch: Batch, started: float, problem: str) -> None:
+        with self._database.transaction() as session:
+            repository.finish_batch(session, batch, self._name, {}, time.monotonic() - started, problem)
+        self._report()
+
+    def _report(self) -> None:
+        with self._database.reading() as session:
+            progress = repository.progress(session, self._evaluation.id)
+        self._on_progress(progress)

@@ -1,0 +1,322 @@
+"""SQL for evaluations: the plan, the lease, results, and reading them back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import and_, func, or_, select, update
+from sqlalchemy.orm import Session, selectinload
+
+from detectors import Finding
+from service.database.models import (
+    Batch,
+    Cell,
+    Checkpoint,
+    Contender,
+    Detection,
+    Evaluation,
+    FindingRecord,
+    Image,
+)
+from service.errors import Conflict
+from service.evaluations.executor import Progress, Status
+from service.evaluations.keys import digest
+from service.evaluations.lease import is_alive
+
+PLANNED, CLAIMED, FINISHED, FAILED = "planned", "claimed", "finished", "failed"
+
+
+class LeaseLost(Conflict):
+    """Another executor has taken the evaluation over; what this one was doing is dropped."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What became of one image under the detectors: its findings, or why there are none."""
+
+    findings: tuple[Finding, ...] = ()
+    failure: str | None = None
+
+
+def find(session: Session, evaluation_id: str) -> Evaluation | None:
+    """The evaluation with that id."""
+    return session.get(Evaluation, evaluation_id)
+
+
+def find_by_request(session: Session, request_key: str) -> Evaluation | None:
+    """The evaluation that was planned for the same request."""
+    return session.scalar(select(Evaluation).where(Evaluation.request_key == request_key))
+
+
+def list_all(session: Session) -> Sequence[Evaluation]:
+    """Every evaluation, newest first."""
+    return session.scalars(select(Evaluation).order_by(Evaluation.created_at.desc(), Evaluation.id)).all()
+
+
+def waiting(session: Session) -> Sequence[str]:
+    """Ids of evaluations that are planned, or whose executor may have died, oldest first."""
+    query = select(Evaluation.id).where(Evaluation.status.in_((Status.PLANNED, Status.RUNNING)))
+    return session.scalars(query.order_by(Evaluation.created_at, Evaluation.id)).all()
+
+
+def contenders(session: Session, evaluation_id: str) -> Sequence[Contender]:
+    """What an evaluation compares, the control first."""
+    query = select(Contender).where(Contender.evaluation_id == evaluation_id)
+    return session.scalars(query.order_by(Contender.position)).all()
+
+
+def progress(session: Session, evaluation_id: str) -> Progress:
+    """How far an evaluation is."""
+    judged = or_(Cell.detection_id.is_not(None), Image.invalid.is_not(None))
+    broken = or_(Detection.failure.is_not(None), and_(Batch.status == FAILED, ~func.coalesce(judged, False)))
+    query = (
+        select(
+            func.count(Cell.id),
+            func.count(Cell.image_key),
+            func.count(Cell.id).filter(judged),
+            func.count(Cell.id).filter(broken),
+        )
+        .select_from(Cell)
+        .join(Batch, Cell.batch_id == Batch.id)
+        .outerjoin(Image, Cell.image_key == Image.key)
+        .outerjoin(Detection, Cell.detection_id == Detection.id)
+        .where(Cell.evaluation_id == evaluation_id)
+    )
+    total, generated, done, failed = session.execute(query).one()
+    return Progress(total, generated, done, failed)
+
+
+def problems(session: Session, evaluation_id: str) -> Sequence[str]:
+    """What went wrong with batches, each message once, in the order of the plan."""
+    query = select(Batch.error).where(Batch.evaluation_id == evaluation_id, Batch.error.is_not(None))
+    return list(dict.fromkeys(str(error) for error in session.scalars(query.order_by(Batch.position))))
+
+
+def take(session: Session, evaluation: Evaluation, executor: str) -> None:
+    """Make ``executor`` the one that works on an evaluation; claims of dead ones and failed batches are opened again.
+
+    Raises:
+        Conflict: a living executor works on it, or it is not meant to be worked on.
+    """
+    if evaluation.status not in (Status.PLANNED, Status.RUNNING):
+        raise Conflict(f"evaluation {evaluation.id} is {evaluation.status}; resume it to go on")
+    if evaluation.executor and is_alive(evaluation.executor, evaluation.heartbeat_at):
+        raise Conflict(
+            f"evaluation {evaluation.id} is being worked on by another process; wait for it, or stop it first"
+        )
+    evaluation.executor, evaluation.heartbeat_at = executor, time.time()
+    evaluation.status, evaluation.error = Status.RUNNING, None
+    reopen = update(Batch).where(Batch.evaluation_id == evaluation.id, Batch.status != FINISHED)
+    session.execute(reopen.values(status=PLANNED, executor=None, error=None))
+
+
+def beat(session: Session, evaluation_id: str, executor: str) -> bool:
+    """Say that ``executor`` lives.
+
+    Returns:
+        Whether somebody has asked for the evaluation to be cancelled.
+
+    Raises:
+        LeaseLost: the evaluation is no longer this executor's.
+    """
+    evaluation = _own(session, evaluation_id, executor)
+    evaluation.heartbeat_at = time.time()
+    return evaluation.cancel_requested
+
+
+def release(session: Session, evaluation_id: str, executor: str, status: Status, error: str | None) -> None:
+    """End an executor's work on an evaluation.
+
+    Raises:
+        LeaseLost: the evaluation is no longer this executor's.
+    """
+    evaluation = _own(session, evaluation_id, executor)
+    evaluation.status, evaluation.error, evaluation.executor = status, error, None
+    evaluation.finished_at = time.time() if status is Status.FINISHED else None
+
+
+def claim_batch(session: Session, evaluation_id: str, executor: str) -> Batch | None:
+    """The next batch in the order of the plan, now this executor's; ``None`` if none is left.
+
+    Raises:
+        LeaseLost: the evaluation is no longer this executor's.
+    """
+    _own(session, evaluation_id, executor)
+    query = select(Batch).where(Batch.evaluation_id == evaluation_id, Batch.status == PLANNED)
+    batch = session.scalar(query.order_by(Batch.position).limit(1))
+    if batch is not None:
+        batch.status, batch.executor = CLAIMED, executor
+    return batch
+
+
+def pin(session: Session, evaluation_id: str, fingerprint: dict[str, Any], detectors: dict[str, Any]) -> None:
+    """Record what makes the images and what judges them, or see that it is what was recorded.
+
+    Raises:
+        Conflict: the evaluation was begun with something else; its results would not be comparable.
+    """
+    evaluation = session.get_one(Evaluation, evaluation_id)
+    for name, recorded, current in (
+        ("generator", evaluation.fingerprint, fingerprint),
+        ("detectors", evaluation.detectors, detectors),
+    ):
+        if recorded is not None and digest(recorded) != digest(current):
+            raise Conflict(
+                f"evaluation {evaluation_id} was begun with another {name} ({_difference(recorded, current)}); "
+                "ask for a new evaluation, which reuses every image and finding that still counts"
+            )
+    evaluation.fingerprint, evaluation.detectors = fingerprint, detectors
+
+
+def store_images(
+    session: Session, batch: Batch, executor: str, images: Mapping[int, Image], lost: Collection[str]
+) -> dict[int, Image]:
+    """Record the images of a batch's cells, by cell id.
+
+    A key that exists by now keeps the image it has, unless it is in ``lost``: its file is gone.
+
+    Returns:
+        The images as recorded.
+
+    Raises:
+        LeaseLost: the evaluation is no longer this executor's.
+    """
+    _own(session, batch.evaluation_id, executor)
+    kept: dict[int, Image] = {}
+    for cell_id, image in images.items():
+        known = session.get(Image, image.key)
+        if known is None:
+            known = session.merge(image)
+            session.flush()
+        elif image.key in lost:
+            known.sha256 = image.sha256
+        kept[cell_id] = known
+        session.execute(update(Cell).where(Cell.id == cell_id).values(image_key=image.key))
+    return kept
+
+
+def find_detection(session: Session, image_sha256: str, key: str) -> Detection | None:
+    """What the detectors of that key said about an image, if they have looked at it."""
+    query = select(Detection).where(Detection.image_sha256 == image_sha256, Detection.detector_key == key)
+    return session.scalar(query)
+
+
+def store_detection(session: Session, image_sha256: str, key: str, judged: Judged) -> int:
+    """Record what the detectors said about an image; an earlier failure is replaced.
+
+    Returns:
+        The detection's id.
+    """
+    detection = find_detection(session, image_sha256, key)
+    if detection is not None and detection.failure is None:
+        return detection.id
+    if detection is None:
+        detection = Detection(image_sha256=image_sha256, detector_key=key)
+        session.add(detection)
+    detection.failure = judged.failure
+    detection.findings = [_record(position, finding) for position, finding in enumerate(judged.findings)]
+    session.flush()
+    return detection.id
+
+
+def finish_batch(
+    session: Session, batch: Batch, executor: str, detections: Mapping[int, int], seconds: float, error: str | None
+) -> None:
+    """Record a batch's end: ``detections`` are detection ids by cell id.
+
+    Raises:
+        LeaseLost: the evaluation is no longer this executor's.
+    """
+    _own(session, batch.evaluation_id, executor)
+    for cell_id, detection_id in detections.items():
+        session.execute(update(Cell).where(Cell.id == cell_id).values(detection_id=detection_id))
+    ended = update(Batch).where(Batch.id == batch.id)
+    session.execute(ended.values(status=FAILED if error else FINISHED, error=error, seconds=seconds, executor=None))
+
+
+def first_image(session: Session, contender_id: int) -> Image | None:
+    """The image of a contender's first cell."""
+    query = (
+        select(Image)
+        .join(Cell, Cell.image_key == Image.key)
+        .join(Batch, Cell.batch_id == Batch.id)
+        .where(Batch.contender_id == contender_id, Cell.position == 0)
+        .order_by(Batch.position)
+    )
+    return session.scalar(query.limit(1))
+
+
+def mark(session: Session, contender_id: int, changes_nothing: bool) -> None:
+    """Record whether a checkpoint changes the control's picture at all."""
+    session.execute(update(Contender).where(Contender.id == contender_id).values(changes_nothing=changes_nothing))
+
+
+def image_files(session: Session, evaluation_id: str) -> Sequence[str]:
+    """File names of an evaluation's images, each once."""
+    query = select(Image.sha256).join(Cell, Cell.image_key == Image.key).where(Cell.evaluation_id == evaluation_id)
+    return session.scalars(query.distinct()).all()
+
+
+def reopen(session: Session, evaluation: Evaluation, lost: Collection[str]) -> None:
+    """Plan an evaluation again where something is left to do: batches that failed, and images in ``lost``, by hash."""
+    keys = select(Image.key).where(Image.sha256.in_(lost))
+    cells = (Cell.evaluation_id == evaluation.id, Cell.image_key.in_(keys))
+    again = or_(Batch.status == FAILED, Batch.id.in_(select(Cell.batch_id).where(*cells)))
+    session.execute(update(Batch).where(Batch.evaluation_id == evaluation.id, again).values(status=PLANNED))
+    session.execute(update(Cell).where(*cells).values(image_key=None, detection_id=None))
+    evaluation.status = Status.PLANNED if open_batches(session, evaluation.id) else Status.FINISHED
+    evaluation.cancel_requested = False
+
+
+def open_batches(session: Session, evaluation_id: str) -> int:
+    """How many batches have not been finished."""
+    query = select(func.count(Batch.id)).where(Batch.evaluation_id == evaluation_id, Batch.status != FINISHED)
+    return session.scalar(query) or 0
+
+
+CellRow = tuple[Cell, Image, Checkpoint | None, Detection | None]
+
+
+def results(session: Session, evaluation_id: str) -> Sequence[CellRow]:
+    """Every cell that has an image, with its checkpoint (none for the control) and detection, in the plan's order."""
+    query = (
+        select(Cell, Image, Checkpoint, Detection)
+        .join(Image, Cell.image_key == Image.key)
+        .join(Batch, Cell.batch_id == Batch.id)
+        .join(Contender, Batch.contender_id == Contender.id)
+        .outerjoin(Checkpoint, Contender.checkpoint_id == Checkpoint.id)
+        .outerjoin(Detection, Cell.detection_id == Detection.id)
+        .where(Cell.evaluation_id == evaluation_id)
+        .order_by(Batch.position, Cell.position)
+        .options(selectinload(Detection.findings))
+    )
+    return [row._tuple() for row in session.execute(query)]
+
+
+def _own(session: Session, evaluation_id: str, executor: str) -> Evaluation:
+    evaluation = session.get(Evaluation, evaluation_id)
+    if evaluation is None or evaluation.executor != executor:
+        raise LeaseLost(f"evaluation {evaluation_id} has been taken over by another process")
+    return evaluation
+
+
+def _difference(recorded: dict[str, Any], current: dict[str, Any]) -> str:
+    """The first thing in which two specifications differ, for people."""
+    for name in sorted(recorded.keys() | current.keys()):
+        if digest(recorded.get(name)) != digest(current.get(name)):
+            return f"{name}: {recorded.get(name)} then, {current.get(name)} now"
+    return "no difference"
+
+
+def _record(position: int, finding: Finding) -> FindingRecord:
+    return FindingRecord(
+        position=position,
+        check=finding.check,
+        character=finding.character,
+        verdict=finding.verdict.value,
+        severity=finding.severity.value if finding.severity else None,
+        body=finding.to_json(),
+    )

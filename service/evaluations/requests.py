@@ -1,0 +1,149 @@
+"""What an evaluation is asked to do, complete enough to do it again in another process."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from platform import machine
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from service.errors import InvalidInput
+from service.evaluations.folder import folder_mark
+from service.evaluations.keys import digest
+from service.generation.bases import find_base
+from service.settings import IMAGES_PREFIX
+from service.storage.files import sha256_of
+from service.suites import Suite
+
+_LIBRARIES = (
+    "torch",
+    "torchvision",
+    "diffusers",
+    "transformers",
+    "tokenizers",
+    "peft",
+    "numpy",
+    "scipy",
+    "pillow",
+    "opencv-python-headless",
+    "mediapipe",
+    "ultralytics",
+    "open-clip-torch",
+)
+_SOURCES = ("service/generation", "service/checkpoints", "detectors")
+
+
+class ExtraLora(BaseModel):
+    """A fixed LoRA under the swept one, such as a Turbo LoRA."""
+
+    model_config = ConfigDict(frozen=True)
+
+    path: str
+    sha256: str
+    scale: float
+
+
+class EvaluationRequest(BaseModel):
+    """Everything that decides an evaluation's images and findings, apart from this machine and its libraries."""
+
+    model_config = ConfigDict(frozen=True)
+
+    suite: Suite
+    checkpoints: tuple[str, ...] = Field(min_length=1, description="Ids, in the order to work in.")
+    base: str = "miniature"
+    extra: tuple[ExtraLora, ...] = ()
+    scale: float = Field(1.0, ge=-4.0, le=4.0)
+    device: str = "auto"
+    dtype: str = "auto"
+    batch_size: int = Field(4, ge=1, le=256)
+    detector_profile: str = "miniature"
+    detector_weights: str | None = None
+
+    @classmethod
+    def restore(cls, stored: dict[str, Any]) -> EvaluationRequest:
+        """The request that was stored as plain JSON values."""
+        return cls.model_validate_json(json.dumps(stored))
+
+    @property
+    def key(self) -> str:
+        """Hash of the request on this machine as it is: the same request gives the same evaluation.
+
+        It is cheap, and conservative: where something might matter it counts. A new evaluation costs nothing, because
+        its images and findings have keys of their own and are found again.
+        """
+        asked = self.model_dump(mode="json", exclude={"suite"})
+        return digest([asked, self.suite.content_hash, _base_mark(self.base), _weights_mark(self), _machine_mark()])
+
+
+def parse_extra(text: str) -> ExtraLora:
+    """Read ``FILE:SCALE``, or ``FILE`` for scale 1.
+
+    Raises:
+        InvalidInput: there is no such file, or the scale is no number.
+
+    >>> parse_extra("missing.safetensors:0.5")
+    Traceback (most recent call last):
+    service.errors.InvalidInput: there is no file missing.safetensors
+    """
+    name, _, number = text.rpartition(":")
+    scale = 1.0
+    if name:
+        try:
+            scale = float(number)
+        except ValueError:
+            name = ""
+    path = Path(name or text).expanduser()
+    if not path.is_file():
+        raise InvalidInput(f"there is no file {path}")
+    path = path.resolve()
+    return ExtraLora(path=str(path), sha256=sha256_of(path), scale=scale)
+
+
+def _base_mark(base: str) -> Any:
+    """What tells a changed base model from an unchanged one, without reading it.
+
+    Raises:
+        BaseNotFound: it is neither on this machine nor to be found on the hub.
+    """
+    if base.startswith(IMAGES_PREFIX):
+        return folder_mark(Path(base.removeprefix(IMAGES_PREFIX)))
+    found = find_base(base)
+    return found.revision or folder_mark(Path(found.source))
+
+
+def _weights_mark(request: EvaluationRequest) -> Any:
+    """What tells changed detector weights from unchanged ones: those that are shipped, fetched, or named."""
+    from detectors.weights import listing, shipped_folder
+
+    named = folder_mark(Path(request.detector_weights)) if request.detector_weights else None
+    fetched = [(row["name"], row["present"], row["sha256"]) for row in listing()]
+    return [named, fetched, folder_mark(shipped_folder(request.detector_profile))]
+
+
+@cache
+def _machine_mark() -> list[Any]:
+    """Libraries, our own code, and whether there is a GPU: what "auto" and the same seed depend on."""
+    accelerators = [os.environ.get("CUDA_VISIBLE_DEVICES"), Path("/proc/driver/nvidia/version").exists()]
+    return [_versions(), _sources(), sys.platform, machine(), accelerators]
+
+
+def _versions() -> dict[str, str | None]:
+    found: dict[str, str | None] = {}
+    for library in _LIBRARIES:
+        try:
+            found[library] = metadata.version(library)
+        except metadata.PackageNotFoundError:
+            found[library] = None
+    return found
+
+
+def _sources() -> dict[str, str]:
+    root = Path(__file__).parents[2]
+    files = sorted(path for folder in _SOURCES for path in (root / folder).rglob("*.py"))
+    return {str(path.relative_to(root)): sha256_of(path) for path in files}

@@ -1,0 +1,171 @@
+"""Evaluations as the API takes and shows them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from service.evaluations.service import EvaluationState
+from service.reports.views import ReportImage
+
+Interval = tuple[float, float]
+
+
+class EvaluationIn(BaseModel):
+    """What to evaluate: whole runs, single checkpoints, or both, with one suite."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {"runs": ["v1", "v2"], "suite": "keikana", "epochs": "120-150"},
+                {"checkpoints": ["5f0c1f7c6f0e2c1a"], "suite": "demo", "seeds": 2},
+            ]
+        },
+    )
+
+    runs: list[str] = Field([], max_length=50, description="Runs whose checkpoints take part.")
+    checkpoints: list[str] = Field([], max_length=1000, description="Ids of further checkpoints.")
+    epochs: str | None = Field(None, description="Of the runs, only these epochs: 120-150, 120- or 148.")
+    suite: str = Field("keikana", max_length=100, description="Name of a built-in suite.")
+    suite_yaml: str | None = Field(None, description="The text of a suite file, instead of a built-in suite.")
+    seeds: int | None = Field(None, ge=1, le=1000, description="Only the suite's first seeds.")
+    scale: float = Field(1.0, ge=-4.0, le=4.0, description="Strength of the checkpoints; 0 is the base model.")
+    batch_size: int = Field(4, ge=1, le=64, description="Images that are generated together.")
+
+
+class ProgressOut(BaseModel):
+    """How far an evaluation is, in cells."""
+
+    total: int = Field(description="All images of the plan, the control's too.")
+    generated: int = Field(description="Images that exist.")
+    judged: int = Field(description="Images that the detectors have looked at.")
+    failed: int = Field(description="Images that could not be made or judged.")
+    done: float = Field(description="Share of the work behind us, 0..1.")
+
+
+class EvaluationOut(BaseModel):
+    """An evaluation and how far it is."""
+
+    id: str = Field(description="Its name in every address.", examples=["8d3c4b1f0a9e"])
+    status: str = Field(description="planned, running, finished, cancelled or failed.")
+    suite: str = Field(description="The suite's name.")
+    base: str = Field(description="The base model.")
+    created_at: float = Field(description="Seconds since 1970, UTC.")
+    finished_at: float | None = Field(description="The same; null while it is not finished.")
+    error: str | None = Field(description="Why it failed, if it did; resume it when that is mended.")
+    progress: ProgressOut = Field(description="How far it is.")
+    problems: list[str] = Field(description="What went wrong with single batches.")
+    changing_nothing: list[str] = Field(
+        description="Checkpoints whose first image is the base model's own: most likely they were not applied."
+    )
+
+    @classmethod
+    def of(cls, state: EvaluationState) -> EvaluationOut:
+        """The evaluation of a state."""
+        row, progress = state.evaluation, state.progress
+        return cls(
+            id=row.id,
+            status=row.status,
+            suite=row.suite,
+            base=row.request["base"],
+            created_at=row.created_at,
+            finished_at=row.finished_at,
+            error=row.error,
+            progress=ProgressOut(
+                total=progress.total,
+                generated=progress.generated,
+                judged=progress.judged,
+                failed=progress.failed,
+                done=progress.done,
+            ),
+            problems=list(state.problems),
+            changing_nothing=list(state.changing_nothing),
+        )
+
+
+class CheckOut(BaseModel):
+    """What became of the images under one check, by the worst finding of each."""
+
+    model_config = ConfigDict(extra="allow")
+
+    fails: int = Field(description="Images on which it fails.")
+    minor: int = Field(description="Images with a small fault only.")
+    holds: int = Field(description="Images on which it holds.")
+    not_measurable: int = Field(description="Images that could not be judged; in no rate.")
+    rate: float | None = Field(description="fails / (fails + minor + holds); null if nothing was measured.")
+    interval: Interval | None = Field(description="95 % Wilson interval of the rate.")
+
+
+class EntryOut(BaseModel):
+    """One checkpoint on the leaderboard."""
+
+    model_config = ConfigDict(extra="allow")
+
+    run: str = Field(description="The run's name.", examples=["v2"])
+    epoch: int | None = Field(description="The checkpoint's epoch.", examples=[148])
+    images: int = Field(description="All its images, invalid ones too.")
+    failure_rate: float | None = Field(description="Share of judged images on which any check fails.")
+    interval: Interval | None = Field(description="95 % Wilson interval of the failure rate.")
+    bounds: Interval | None = Field(description="The rate if everything not measurable held, and if it all failed.")
+    checks: dict[str, CheckOut] = Field(description="Per check.")
+
+
+class LeaderboardOut(BaseModel):
+    """Every checkpoint, best first, and what follows from it."""
+
+    evaluation: str = Field(description="The evaluation's id.")
+    status: str = Field(description="planned, running, finished, cancelled or failed: figures may still change.")
+    leaderboard: list[EntryOut] = Field(description="Best first.")
+    control: EntryOut | None = Field(description="The base model without a LoRA.")
+    recommendation: dict[str, Any] = Field(description="Which epoch to use, what it is tied with, and why, in words.")
+
+
+class FindingOut(BaseModel):
+    """One verdict."""
+
+    check: str = Field(description="Name of the check.", examples=["ahoge_bleed"])
+    character: str | None = Field(description="Whom it is about; null for the whole image.")
+    verdict: str = Field(description="holds, minor, fails or not_measurable.")
+    severity: str | None = Field(description="lost, fused, clear or minor.")
+    score: float | None = Field(description="The detector's own confidence that it fails, 0..1.")
+    reason: str = Field(description="One sentence, always there for not_measurable.")
+    detector: str = Field(description="Who says so.")
+    version: str = Field(description="Its version.")
+    evidence: dict[str, Any] = Field(description="The facts behind it; boxes are x0, y0, x1, y1 in pixels.")
+
+
+class ImageOut(BaseModel):
+    """One cell's image and everything that was found on it."""
+
+    run: str = Field(description='The run, or "control".')
+    epoch: int | None = Field(description="The checkpoint's epoch.")
+    scenario: str = Field(description="The scenario's name.")
+    seed: int = Field(description="The seed.")
+    image: str | None = Field(description="The image's hash: GET /v1/images/{hash}.")
+    width: int = Field(description="Pixels.")
+    height: int = Field(description="Pixels.")
+    invalid: str | None = Field(description="Why it is no picture, if it is none.")
+    findings: list[FindingOut] = Field(description="What the detectors said.")
+
+    @classmethod
+    def of(cls, image: ReportImage) -> ImageOut:
+        """The image of a report."""
+        return cls(
+            run=image.run,
+            epoch=image.epoch,
+            scenario=image.scenario,
+            seed=image.seed,
+            image=image.key,
+            width=image.width,
+            height=image.height,
+            invalid=image.invalid,
+            findings=[FindingOut.model_validate(finding.to_json()) for finding in image.findings],
+        )
+
+
+class ReportOut(LeaderboardOut):
+    """A leaderboard with every image behind it."""
+
+    images: list[ImageOut] = Field(description="In the order of the plan.")

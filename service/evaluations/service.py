@@ -1,0 +1,253 @@
+"""Evaluations as the endpoints and the command line use them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from detectors import Finding, Verdict
+from service.database.engine import Database
+from service.database.models import Checkpoint, Contender, Detection, Evaluation
+from service.errors import Conflict, NotFound
+from service.evaluations import repository
+from service.evaluations.executor import Progress, Status
+from service.evaluations.lease import is_alive
+from service.evaluations.plan import new_evaluation, plan_batches
+from service.evaluations.requests import EvaluationRequest
+from service.rankings import CONTROL, build_leaderboard, control_entry, recommend
+from service.reports.views import ReportImage, ReportScenario, ReportView, build_view
+from service.storage import repository as storage
+from service.storage.images import ImageStore
+
+
+@dataclass(frozen=True)
+class EvaluationState:
+    """An evaluation and how far it is.
+
+    Attributes:
+        evaluation: its row.
+        progress: in cells.
+        problems: what went wrong with batches, each message once.
+        changing_nothing: labels of checkpoints whose first image is the control's own.
+    """
+
+    evaluation: Evaluation
+    progress: Progress
+    problems: tuple[str, ...]
+    changing_nothing: tuple[str, ...]
+
+
+class EvaluationService:
+    """Plans evaluations and reads their results; executors do the work."""
+
+    def __init__(self, database: Database, images: ImageStore) -> None:
+        self._database = database
+        self._images = images
+
+    def start(self, request: EvaluationRequest) -> Evaluation:
+        """Plan an evaluation, or find the one that was planned for the same request.
+
+        One that is there is planned again as far as something is left to do: batches that failed, images whose files
+        are gone. Its status says whether an executor is needed.
+
+        Raises:
+            NotFound: there is no such checkpoint.
+        """
+        key = request.key
+        with self._database.transaction() as session:
+            for identifier in request.checkpoints:
+                if storage.find_checkpoint(session, identifier) is None:
+                    raise NotFound(f"there is no checkpoint {identifier}")
+            evaluation = repository.find_by_request(session, key)
+            if evaluation is None:
+                evaluation = new_evaluation(request)
+                session.add(evaluation)
+                session.flush()
+                for row in plan_batches(evaluation, request):
+                    session.add(row)
+                return evaluation
+        return self.resume(evaluation.id)
+
+    def resume(self, evaluation_id: str) -> Evaluation:
+        """Plan again whatever of an evaluation is left to do; one that is being worked on is left alone.
+
+        Raises:
+            NotFound: there is no such evaluation.
+        """
+        with self._database.reading() as session:
+            files = repository.image_files(session, evaluation_id)
+        lost = [sha256 for sha256 in files if not self._images.exists(sha256)]
+        with self._database.transaction() as session:
+            evaluation = _found(repository.find(session, evaluation_id), evaluation_id)
+            if not (evaluation.executor and is_alive(evaluation.executor, evaluation.heartbeat_at)):
+                repository.reopen(session, evaluation, lost)
+            return evaluation
+
+    def cancel(self, evaluation_id: str) -> Evaluation:
+        """Ask for an evaluation to end; what is finished stays, and it can be resumed.
+
+        Raises:
+            NotFound: there is no such evaluation.
+            Conflict: it is over already.
+        """
+        with self._database.transaction() as session:
+            evaluation = _found(repository.find(session, evaluation_id), evaluation_id)
+            if evaluation.status not in (Status.PLANNED, Status.RUNNING):
+                raise Conflict(f"evaluation {evaluation_id} is {evaluation.status} already")
+            evaluation.cancel_requested = True
+            if not (evaluation.executor and is_alive(evaluation.executor, evaluation.heartbeat_at)):
+                evaluation.status, evaluation.executor = Status.CANCELLED, None
+            return evaluation
+
+    def state(self, evaluation_id: str) -> EvaluationState:
+        """An evaluation and how far it is.
+
+        Raises:
+            NotFound: there is no such evaluation.
+        """
+        with self._database.reading() as session:
+            evaluation = _found(repository.find(session, evaluation_id), evaluation_id)
+            contenders = repository.contenders(session, evaluation_id)
+            names = run_names([contender.checkpoint for contender in contenders])
+            return EvaluationState(
+                evaluation,
+                repository.progress(session, evaluation_id),
+                tuple(repository.problems(session, evaluation_id)),
+                tuple(_label(names, contender) for contender in contenders if contender.changes_nothing),
+            )
+
+    def list_all(self) -> list[Evaluation]:
+        """Every evaluation, newest first."""
+        with self._database.reading() as session:
+            return list(repository.list_all(session))
+
+    def waiting(self) -> list[str]:
+        """Ids of evaluations that need an executor, oldest first."""
+        with self._database.reading() as session:
+            found = [_found(repository.find(session, each), each) for each in repository.waiting(session)]
+        return [each.id for each in found if not (each.executor and is_alive(each.executor, each.heartbeat_at))]
+
+    def images(self, evaluation: Evaluation) -> list[ReportImage]:
+        """Every image that the detectors have looked at, or that is invalid, in the order of the plan.
+
+        Where the detectors broke down, each check that was asked for is not measurable, and says why.
+        """
+        suite = EvaluationRequest.restore(evaluation.request).suite
+        with self._database.reading() as session:
+            names = run_names([each.checkpoint for each in repository.contenders(session, evaluation.id)])
+            rows = repository.results(session, evaluation.id)
+        return [
+            ReportImage(
+                run=names[checkpoint.id] if checkpoint else CONTROL,
+                epoch=checkpoint.epoch if checkpoint else None,
+                scenario=cell.scenario,
+                seed=cell.seed,
+                key=image.sha256,
+                width=image.width,
+                height=image.height,
+                findings=_findings(detection, suite.scenario(cell.scenario).checks),
+                invalid=image.invalid,
+            )
+            for cell, image, checkpoint, detection in rows
+            if detection is not None or image.invalid is not None
+        ]
+
+    def leaderboard(self, evaluation_id: str) -> dict[str, Any]:
+        """The leaderboard at this moment, as plain JSON values: every checkpoint, best first, and what follows from it.
+
+        Raises:
+            NotFound: there is no such evaluation.
+        """
+        evaluation = self.state(evaluation_id).evaluation
+        suite = EvaluationRequest.restore(evaluation.request).suite
+        outcomes = [image.outcome(suite.scenario(image.scenario).checks) for image in self.images(evaluation)]
+        board = build_leaderboard(outcomes)
+        control = control_entry(outcomes)
+        return {
+            "evaluation": evaluation.id,
+            "status": evaluation.status,
+            "leaderboard": [entry.to_json() for entry in board],
+            "control": control.to_json() if control else None,
+            "recommendation": recommend(board).to_json(),
+        }
+
+    def report(self, evaluation_id: str, picture_url: Callable[[str], str]) -> ReportView:
+        """Everything there is to show of an evaluation, also while it runs.
+
+        Args:
+            evaluation_id: the evaluation.
+            picture_url: an image's hash to its address.
+
+        Raises:
+            NotFound: there is no such evaluation.
+        """
+        state = self.state(evaluation_id)
+        request = EvaluationRequest.restore(state.evaluation.request)
+        suite = request.suite
+        return build_view(
+            self.images(state.evaluation),
+            [ReportScenario(each.name, each.prompt, each.checks) for each in suite.scenarios],
+            title=f"{suite.name}: which epoch to use",
+            base=request.base,
+            suite=f"{suite.name} {suite.version}",
+            picture_url=picture_url,
+            planned=state.progress.total,
+            facts=_facts(state, request),
+        )
+
+
+def run_names(checkpoints: Sequence[Checkpoint | None]) -> dict[str, str]:
+    """The run's name of each checkpoint, by id; the file's name is added where run and epoch do not tell two apart."""
+    known = [checkpoint for checkpoint in checkpoints if checkpoint is not None]
+    count = Counter((checkpoint.run.name, checkpoint.epoch) for checkpoint in known)
+    return {
+        each.id: each.run.name
+        if count[each.run.name, each.epoch] == 1
+        else f"{each.run.name} [{Path(each.path).stem} {each.id[:4]}]"
+        for each in known
+    }
+
+
+def _label(names: dict[str, str], contender: Contender) -> str:
+    checkpoint = contender.checkpoint
+    if checkpoint is None:
+        return CONTROL
+    return names[checkpoint.id] if checkpoint.epoch is None else f"{names[checkpoint.id]} epoch {checkpoint.epoch}"
+
+
+def _found(evaluation: Evaluation | None, evaluation_id: str) -> Evaluation:
+    if evaluation is None:
+        raise NotFound(f"there is no evaluation {evaluation_id}")
+    return evaluation
+
+
+def _findings(detection: Detection | None, checks: Sequence[str]) -> tuple[Finding, ...]:
+    if detection is None:
+        return ()
+    if detection.failure is not None:
+        reason = f"the detectors broke down: {detection.failure}"
+        return tuple(Finding(check, Verdict.NOT_MEASURABLE, "none", "0", reason=reason) for check in checks)
+    return tuple(Finding.from_json(row.body) for row in detection.findings)
+
+
+def _facts(state: EvaluationState, request: EvaluationRequest) -> dict[str, str]:
+    generation = request.suite.generation
+    facts = {
+        "evaluation": f"{state.evaluation.id}, {state.evaluation.status}",
+        "generation": f"{generation.sampler}, {generation.schedule}, {generation.steps} steps, "
+        f"guidance {generation.guidance:g}, {generation.width}x{generation.height}",
+        "checkpoint scale": f"{request.scale:g}",
+    }
+    for lora in request.extra:
+        facts[f"fixed LoRA {Path(lora.path).name}"] = f"scale {lora.scale:g}, sha256 {lora.sha256}"
+    for name, value in (state.evaluation.fingerprint or {}).items():
+        if isinstance(value, str | int):
+            facts[name] = str(value)
+    if state.changing_nothing:
+        facts["change nothing"] = f"{', '.join(state.changing_nothing)}: the first image is the base model's own"
+    for number, problem in enumerate(state.problems, start=1):
+        facts[f"problem {number}"] = problem
+    return facts

@@ -1,0 +1,29 @@
+"""What can go wrong before an image exists.
+
+InvalidInput
+├── PromptTooLong        422
+├── UnusableSettings     422
+└── UnusableBase         422
+MissingWeights
+└── BaseNotFound         503
+"""
+
+from __future__ import annotations
+
+from service.errors import InvalidInput, MissingWeights
+
+
+class PromptTooLong(InvalidInput):
+    """A prompt has more tokens than the text conditioner pads to; it would change the shape of its batch."""
+
+
+class UnusableSettings(InvalidInput):
+    """Generation settings that no image can be made with."""
+
+
+class UnusableBase(InvalidInput):
+    """A base model that is there, but is not an Anima pipeline or is incomplete."""
+
+
+class BaseNotFound(MissingWeights):
+    """A base model that is not on this machine and could not be fetched."""

@@ -1,0 +1,197 @@
+"""Which checkpoint to use, in plain words, and how sure that is."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from service.rankings.comparison import PairedComparison, compare_with_leader, failures_needed
+from service.rankings.leaderboard import LeaderboardEntry
+
+MIN_MEASURED_SHARE = 0.5
+"""A checkpoint is recommended only if at least this part of all its images got a verdict."""
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """The answer.
+
+    Attributes:
+        entry: the checkpoint to use; ``None`` if there is not enough data for any.
+        tied_with: checkpoints, judged often enough, that cannot be told apart from it on these images.
+        comparisons: every other checkpoint against it, in the leaderboard's order.
+        too_few_judged: checkpoints that got a verdict on too few of their images to be placed, however they rank.
+        sentences: the answer for people, most important first; the first one names the checkpoint.
+    """
+
+    entry: LeaderboardEntry | None
+    tied_with: tuple[LeaderboardEntry, ...]
+    comparisons: tuple[PairedComparison, ...]
+    too_few_judged: tuple[LeaderboardEntry, ...]
+    sentences: tuple[str, ...]
+
+    @property
+    def worse(self) -> tuple[LeaderboardEntry, ...]:
+        """Checkpoints that fail more often than chance explains."""
+        return tuple(comparison.other for comparison in self.comparisons if comparison.separable)
+
+    def to_json(self) -> dict[str, Any]:
+        """The recommendation as plain JSON values."""
+        return {
+            "run": self.entry.run if self.entry else None,
+            "epoch": self.entry.epoch if self.entry else None,
+            "tied_with": [{"run": entry.run, "epoch": entry.epoch} for entry in self.tied_with],
+            "too_few_judged": [{"run": entry.run, "epoch": entry.epoch} for entry in self.too_few_judged],
+            "comparisons": [comparison.to_json() for comparison in self.comparisons],
+            "sentences": list(self.sentences),
+        }
+
+
+def recommend(leaderboard: Sequence[LeaderboardEntry]) -> Recommendation:
+    """Pick the best-ranked checkpoint that was measured often enough, and say how far that can be trusted.
+
+    Args:
+        leaderboard: entries, best first, as :func:`service.rankings.build_leaderboard` returns them.
+    """
+    chosen = next((entry for entry in leaderboard if _is_judged(entry)), None)
+    if chosen is None:
+        return Recommendation(None, (), (), tuple(leaderboard), (_not_enough(leaderboard),))
+    comparisons = tuple(compare_with_leader(chosen, [entry for entry in leaderboard if entry is not chosen]))
+    open_ones = [comparison.other for comparison in comparisons if not comparison.separable]
+    tied = tuple(entry for entry in open_ones if _is_judged(entry))
+    too_few = tuple(entry for entry in open_ones if not _is_judged(entry))
+    sentences = [*_headline(chosen, tied), *_standing(chosen, tied, comparisons), *_caveats(chosen, too_few)]
+    return Recommendation(chosen, tied, comparisons, too_few, tuple(sentences))
+
+
+def _is_judged(entry: LeaderboardEntry) -> bool:
+    return entry.measured_share >= MIN_MEASURED_SHARE
+
+
+def name_entries(entries: Sequence[LeaderboardEntry], among: Sequence[LeaderboardEntry] = ()) -> str:
+    """Checkpoints in words, gathered by run: ``v2 epochs 120 and 140, and v1 epoch 36``.
+
+    Args:
+        entries: those to name.
+        among: all there are, by default those to name; three or more in a row of these become ``4 to 96``.
+    """
+    runs: dict[str, list[LeaderboardEntry]] = defaultdict(list)
+    for entry in entries:
+        runs[entry.run].append(entry)
+    parts = []
+    for run, members in runs.items():
+        parts += [run for entry in members if entry.epoch is None]
+        epochs = sorted(entry.epoch for entry in members if entry.epoch is not None)
+        known = sorted(entry.epoch for entry in among or members if entry.run == run and entry.epoch is not None)
+        if epochs:
+            parts.append(f"{run} epoch{'s' * (len(epochs) > 1)} {_listed(_ranges(epochs, known))}")
+    return _listed(parts, comma=any(" and " in part for part in parts))
+
+
+def _ranges(epochs: Sequence[int], known: Sequence[int]) -> list[str]:
+    """Epochs as text; three or more that are neighbours among those known are drawn together."""
+    streaks: list[list[int]] = []
+    for epoch in epochs:
+        place = known.index(epoch)
+        if streaks and place and known[place - 1] == streaks[-1][-1]:
+            streaks[-1].append(epoch)
+        else:
+            streaks.append([epoch])
+    words = []
+    for streak in streaks:
+        words += [f"{streak[0]} to {streak[-1]}"] if len(streak) > 2 else [str(epoch) for epoch in streak]
+    return words
+
+
+def percent(rate: float) -> str:
+    """A rate in words, without false precision: ``4%``, and ``<1%`` or ``>99%`` rather than a rounded end."""
+    if 0 < rate < 0.005:
+        return "<1%"
+    return ">99%" if 0.995 < rate < 1 else f"{100 * rate:.0f}%"
+
+
+def _headline(chosen: LeaderboardEntry, tied: Sequence[LeaderboardEntry]) -> list[str]:
+    rate, interval = chosen.failure_rate, chosen.interval
+    assert rate is not None  # a checkpoint measured on half its images has both
+    assert interval is not None
+    low, high = map(percent, interval)
+    return [
+        f"{'Best so far, but tied' if tied else 'Use'}: {chosen.label}.",
+        f"{chosen.tally.fails} of {chosen.tally.measured} judged images failed "
+        f"({percent(rate)}; 95% interval {low} to {high}).",
+    ]
+
+
+def _standing(
+    chosen: LeaderboardEntry, tied: Sequence[LeaderboardEntry], comparisons: Sequence[PairedComparison]
+) -> list[str]:
+    if not comparisons:
+        return ["It is the only checkpoint, so there is nothing to compare it with."]
+    everyone = [chosen, *(comparison.other for comparison in comparisons)]
+    worse = [comparison.other for comparison in comparisons if comparison.separable]
+    sentences = []
+    if tied:
+        rivals = "any other checkpoint" if len(tied) == len(comparisons) else name_entries(tied, everyone)
+        sentences.append(
+            f"{chosen.label} cannot be told apart from {rivals}: on the same prompts and seeds the difference may be "
+            "luck."
+        )
+    if worse:
+        all_of_them = len(worse) == len(comparisons)
+        subject = "Every other checkpoint" if all_of_them else name_entries(worse, everyone)
+        verb = "fails" if all_of_them or len(worse) == 1 else "fail"
+        sentences.append(f"{subject} {verb} more often than chance explains.")
+    if tied:
+        sentences.append(_reach(len(comparisons), max(comparison.pairs for comparison in comparisons)))
+    return sentences
+
+
+def _reach(rivals: int, pairs: int) -> str:
+    """What these images could have shown at all."""
+    needed = failures_needed(rivals)
+    if needed > pairs:
+        return f"With {pairs} images to compare, no difference could be told from luck: add seeds."
+    return (
+        f"To count as worse here, a checkpoint has to fail on at least {needed} images that the best one passes, and "
+        "never the other way round. More seeds settle closer calls."
+    )
+
+
+def _caveats(chosen: LeaderboardEntry, too_few: Sequence[LeaderboardEntry]) -> list[str]:
+    sentences = []
+    rate, bounds = chosen.failure_rate, chosen.bounds
+    if rate is not None and rate >= 0.5:
+        sentences.append(
+            "Even so, it fails at least as often as it holds: none of these checkpoints is good at this suite."
+        )
+    if chosen.tally.not_measurable and bounds is not None:
+        low, high = map(percent, bounds)
+        sentences.append(
+            f"{chosen.tally.not_measurable} of its {chosen.images} images could not be judged: its failure rate is "
+            f"{low} if all of those hold, {high} if all of them fail."
+        )
+    if chosen.invalid:
+        sentences.append(f"Invalid (black or empty) among its {chosen.images} images: {chosen.invalid}.")
+    if too_few:
+        sentences.append(
+            f"{name_entries(too_few)} got a verdict on less than {percent(MIN_MEASURED_SHARE)} of the images: too few "
+            "to say how good that is."
+        )
+    return sentences
+
+
+def _not_enough(leaderboard: Sequence[LeaderboardEntry]) -> str:
+    if not leaderboard:
+        return "There are no checkpoint images yet."
+    return (
+        f"Not enough data: no checkpoint got a verdict on {percent(MIN_MEASURED_SHARE)} of its images or more, so none "
+        "can be recommended. Look at what is marked as not measurable first."
+    )
+
+
+def _listed(parts: Sequence[str], comma: bool = False) -> str:
+    if len(parts) < 2:
+        return "".join(parts)
+    return f"{', '.join(parts[:-1])}{',' if comma else ''} and {parts[-1]}"

@@ -1,0 +1,63 @@
+"""What an operator can set: by environment variables ``BLEEDCHECK_…`` or by the command line's options."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+
+from platformdirs import user_data_path
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+APP_NAME = "bleedcheck"
+IMAGES_PREFIX = "images:"
+"""In front of a base: a folder of images that exist, instead of a model that makes them."""
+
+
+def default_data_dir() -> Path:
+    """The user's own data folder, by the platform's convention."""
+    return user_data_path(APP_NAME)
+
+
+class Settings(BaseSettings):
+    """The embedded default: one process, SQLite and a folder."""
+
+    model_config = SettingsConfigDict(env_prefix="BLEEDCHECK_", frozen=True)
+
+    data_dir: Path = Field(default_factory=default_data_dir, description="Database, images, uploads, reports.")
+    database_url: str | None = Field(None, description="SQLAlchemy URL; default: SQLite inside the data folder.")
+    host: str = Field("127.0.0.1", description="Address to listen on. There is no login: keep it on loopback.")
+    port: int = Field(8000, ge=0, le=65535, description="Port to listen on.")
+    max_upload_bytes: int = Field(4 << 30, gt=0, description="Largest checkpoint file that is taken over HTTP.")
+    allowed_folders: tuple[Path, ...] = Field(
+        (), description="Folders whose files clients may register by path. None by default."
+    )
+    base: str = Field(
+        "miniature", description='Base model: "miniature", a diffusers folder, a hub name, or "images:FOLDER".'
+    )
+    extra_loras: tuple[str, ...] = Field((), description='Fixed LoRAs under the swept one: "turbo.safetensors:1.0".')
+    device: str = Field("auto", description='"auto", "cpu", "cuda", "cuda:1", "mps".')
+    dtype: str = Field("auto", description='"auto", "float32", "bfloat16", "float16".')
+    detector_profile: str = Field("miniature", description="Which set of detector weights judges the images.")
+    detector_weights: Path | None = Field(None, description="A folder of detector weights to use instead.")
+    work: bool = Field(True, description="Whether the server itself works on evaluations, in a thread.")
+
+    @cached_property
+    def url(self) -> str:
+        """The database's URL."""
+        return self.database_url or f"sqlite:///{self.data_dir.resolve() / 'bleedcheck.db'}"
+
+    @property
+    def images_dir(self) -> Path:
+        """Folder of generated images."""
+        return self.data_dir / "images"
+
+    @property
+    def uploads_dir(self) -> Path:
+        """Folder of uploaded checkpoints."""
+        return self.data_dir / "checkpoints"
+
+    @property
+    def reports_dir(self) -> Path:
+        """Folder of written reports."""
+        return self.data_dir / "reports"

@@ -1,0 +1,1 @@
+"""Runs, checkpoints and images: what is kept, under which name, and where."""

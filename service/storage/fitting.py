@@ -1,0 +1,73 @@
+"""Whether a checkpoint fits a base model, answered from the file's header and the base's configuration alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from service.errors import MissingWeights
+from service.generation.bases import Base, find_base
+from service.settings import IMAGES_PREFIX
+
+if TYPE_CHECKING:
+    import torch
+
+
+def check_fits(path: Path, base: str) -> bool:
+    """Refuse a file unless every tensor has a place in the base.
+
+    A base that is not on this machine yet cannot be asked; the evaluation refuses the file once it has fetched it.
+
+    Args:
+        path: a LoRA file.
+        base: "miniature", a diffusers folder, or a hub name.
+
+    Returns:
+        Whether the base could be asked.
+
+    Raises:
+        UnmappedKeys: some tensor has none, or another shape; the message names them.
+        UnreadableCheckpoint: the file is no readable adapter.
+    """
+    if base.startswith(IMAGES_PREFIX):
+        return False
+    try:
+        folder = _local_folder(find_base(base))
+    except MissingWeights:
+        return False
+    if folder is None:
+        return False
+    from service.checkpoints import check_fit
+
+    check_fit(path, _outline(folder))
+    return True
+
+
+def _local_folder(base: Base) -> Path | None:
+    if base.revision is None:
+        return Path(base.source)
+    from huggingface_hub import try_to_load_from_cache
+
+    index = try_to_load_from_cache(base.source, "transformer/config.json", revision=base.revision)
+    return Path(index).parents[1] if isinstance(index, str) else None
+
+
+@lru_cache(maxsize=2)
+def _outline(folder: Path) -> Mapping[str, torch.nn.Module]:
+    """The parts of the base that an adapter may change, without their weights; takes seconds for the first time."""
+    import torch
+    from diffusers import AnimaTextConditioner, CosmosTransformer3DModel
+    from transformers import AutoConfig, AutoModel
+
+    with torch.device("meta"):
+        return {
+            "transformer": CosmosTransformer3DModel.from_config(
+                CosmosTransformer3DModel.load_config(folder, subfolder="transformer")
+            ),
+            "text_conditioner": AnimaTextConditioner.from_config(
+                AnimaTextConditioner.load_config(folder, subfolder="text_conditioner")
+            ),
+            "text_encoder": AutoModel.from_config(AutoConfig.from_pretrained(folder / "text_encoder")),
+        }

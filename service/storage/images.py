@@ -1,0 +1,77 @@
+"""Images by content: a lossless PNG whose name is the SHA-256 of its bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.errors import NotFound
+from service.storage.files import whole_file
+
+Pixels = NDArray[np.uint8]
+
+_NAME = re.compile(r"[0-9a-f]{64}")
+_COMPRESS_LEVEL = 6
+
+
+class ImageStore:
+    """A folder of images, spread over 256 subfolders."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def path(self, sha256: str) -> Path:
+        """Where the image of that hash lies or would lie.
+
+        Raises:
+            NotFound: this is no SHA-256.
+        """
+        if not _NAME.fullmatch(sha256):
+            raise NotFound(f"{sha256[:80]!r} is not the name of an image (64 hexadecimal digits)")
+        return self.folder / sha256[:2] / f"{sha256}.png"
+
+    def put(self, pixels: Pixels) -> str:
+        """Store (H, W, 3) RGB pixels and return the name. Storing the same pixels again writes nothing.
+
+        Raises:
+            StorageFailed: the disk is full or cannot be written; no part of the image is left behind.
+        """
+        from PIL import Image
+
+        buffer = BytesIO()
+        Image.fromarray(pixels).save(buffer, "PNG", compress_level=_COMPRESS_LEVEL)
+        content = buffer.getvalue()
+        sha256 = hashlib.sha256(content).hexdigest()
+        target = self.path(sha256)
+        if not target.exists():
+            with whole_file(target) as file:
+                file.write(content)
+        return sha256
+
+    def exists(self, sha256: str) -> bool:
+        """Whether the image is there."""
+        return self.path(sha256).is_file()
+
+    def load(self, sha256: str) -> Pixels:
+        """The pixels, (H, W, 3) RGB.
+
+        Raises:
+            NotFound: it is not there, or its bytes are not what its name says; a damaged file is removed, so that the
+                image is made again.
+        """
+        from PIL import Image
+
+        path = self.path(sha256)
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            raise NotFound(f"there is no image {sha256}") from None
+        if hashlib.sha256(content).hexdigest() != sha256:
+            path.unlink(missing_ok=True)
+            raise NotFound(f"image {sha256} was damaged and has been removed; resume the evaluation to make it again")
+        return np.asarray(Image.open(BytesIO(content)).convert("RGB"))

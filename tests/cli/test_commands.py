@@ -1,0 +1,129 @@
+"""The command line as people meet it: help, facts, one line for every error."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from service.cli import main
+from tests.evaluations.world import build_base, write_lora
+
+ROOT = Path(__file__).parents[2]
+COMMANDS = ["demo", "evaluate", "serve", "inspect", "compose-pairs", "weights list", "weights fetch", "weights path"]
+
+Captured = pytest.CaptureFixture[str]
+
+
+def run(*arguments: str | Path) -> int:
+    with pytest.raises(SystemExit) as left:
+        main([str(each) for each in arguments])
+    return int(left.value.code or 0)
+
+
+@pytest.fixture(scope="session")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_base(tmp_path_factory.mktemp("base") / "nano")
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = (
+        "import sys\nfrom service.cli import main\n"
+        "try: main(['--help'])\nexcept SystemExit: pass\n"
+        "print([m for m in ('torch', 'numpy', 'sqlalchemy', 'fastapi', 'pydantic') if m in sys.modules])"
+    )
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert result.stdout.splitlines()[-1] == "[]"
+    assert all(command.split()[0] in result.stdout for command in COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_an_example(capsys: Captured, command: str) -> None:
+    assert run(*command.split(), "--help") == 0
+    said = capsys.readouterr().out
+    assert "Example" in said
+    assert f"bleedcheck {command}" in said
+
+
+def test_inspect_says_what_a_file_is(capsys: Captured, tmp_path: Path) -> None:
+    path = write_lora(tmp_path / "kk_epoch4.safetensors", seed=1)
+    assert run("inspect", path) == 0
+    said = capsys.readouterr().out
+    assert "epoch 4" in said
+    assert "rank 4" in said
+    assert run("inspect", path, "--json") == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert (facts["name"], facts["epoch"], facts["rank"], facts["fits"]) == ("kk", 4, 4, None)
+
+
+def test_inspect_asks_the_base(capsys: Captured, tmp_path: Path, base: Path) -> None:
+    path = write_lora(tmp_path / "kk_epoch4.safetensors", seed=1)
+    assert run("inspect", path, "--base", base, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["fits"] is True
+    alien = write_lora(tmp_path / "alien_epoch4.safetensors", seed=1, width=48)
+    assert run("inspect", alien, "--base", base) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "lora_unet_blocks_0_self_attn_q_proj" in said.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["inspect", "missing.safetensors"], "missing.safetensors"),
+        (["inspect", "text.safetensors"], "text.safetensors"),
+        (["evaluate", "nowhere"], "nowhere"),
+        (["evaluate", "empty"], "no .safetensors file"),
+        (["evaluate", "run", "--suite", "unknown"], "unknown"),
+        (["evaluate", "run", "--epochs", "9-3"], "empty range"),
+        (["evaluate", "run", "--epochs", "100-"], "it has epochs 4"),
+        (["evaluate", "run", "--seeds", "many"], "names no seeds"),
+        (["evaluate", "run", "--size", "big"], "is no size"),
+        (["evaluate", "run", "--size", "100x100"], "size 100x100"),
+        (["evaluate", "run", "--with", "turbo.safetensors:1.0"], "turbo.safetensors"),
+        (["evaluate", "run", "--base", "nowhere/at/all"], "nowhere/at/all"),
+        (["compose-pairs", "empty", "run", "out"], "empty"),
+        (["weights", "fetch", "no-such-thing"], "no-such-thing"),
+    ],
+)
+def test_an_error_is_one_line(
+    capsys: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], words: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BLEEDCHECK_DATA_DIR", str(tmp_path / "data"))
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "text.safetensors").write_text("this is no safetensors file")
+    write_lora(tmp_path / "run" / "kk_epoch4.safetensors", seed=1)
+    assert run(*arguments) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert words in said.err
+    assert "Traceback" not in said.err
+    assert said.err.splitlines()[-1].startswith("bleedcheck: ")
+
+
+@pytest.mark.parametrize("arguments", [["evaluate"], ["inspect", "--nonsense"], ["nonsense"], ["serve", "--port", "x"]])
+def test_wrong_usage_is_two(capsys: Captured, arguments: list[str]) -> None:
+    assert run(*arguments) == 2
+    assert "Error" in capsys.readouterr().err
+
+
+def test_debug_shows_where(tmp_path: Path) -> None:
+    from service.errors import NotFound
+
+    with pytest.raises(NotFound):
+        main(["inspect", str(tmp_path / "missing.safetensors"), "--debug"])
+
+
+def test_weights_are_listed(capsys: Captured, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("BLEEDCHECK_CACHE_DIR", str(tmp_path))
+    assert run("weights", "list", "--json") == 0
+    rows = json.loads(capsys.readouterr().out)["weights"]
+    assert any(row["name"] == "hand_landmarker" and not row["present"] for row in rows)
+    assert run("weights", "list") == 0
+    assert "hand_landmarker" in capsys.readouterr().out
+    assert run("weights", "path") == 0
+    assert capsys.readouterr().out.strip() == str(tmp_path)

@@ -1,0 +1,99 @@
+"""What makes two requests the same, and how people's words become one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from service.errors import InvalidInput
+from service.evaluations.asking import epoch_range, with_seeds
+from service.evaluations.keys import detector_key, digest, image_key
+from service.evaluations.lease import is_alive, own_name
+from service.evaluations.requests import EvaluationRequest, parse_extra
+from tests.evaluations.world import small_suite
+
+
+def test_every_part_of_an_image_key_counts() -> None:
+    asked = [{"base": "a"}, "c" * 64, 1.0, "1girl", 7]
+    others = [{"base": "b"}, "d" * 64, 0.5, "2girls", 8]
+    key = image_key(*asked)  # type: ignore[arg-type]
+    for place, other in enumerate(others):
+        changed = [*asked[:place], other, *asked[place + 1 :]]
+        assert image_key(*changed) != key  # type: ignore[arg-type]
+    assert image_key({"base": "a"}, "c" * 64, 1, "1girl", 7) == key
+
+
+def test_the_control_has_no_scale() -> None:
+    assert image_key({}, None, 1.0, "p", 1) == image_key({}, None, 0.5, "p", 1)
+
+
+def test_what_was_asked_counts_for_findings() -> None:
+    suite = small_suite()
+    hug, solo = (suite.expectation(name) for name in ("hug", "solo"))
+    assert detector_key({"a": "1"}, hug) != detector_key({"a": "1"}, solo)
+    assert detector_key({"a": "1"}, hug) != detector_key({"a": "2"}, hug)
+    assert digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1})
+
+
+def test_a_request_survives_storage(base: Path) -> None:
+    request = EvaluationRequest(suite=small_suite(), checkpoints=("a", "b"), base=str(base))
+    restored = EvaluationRequest.restore(request.model_dump(mode="json"))
+    assert restored == request
+    assert restored.key == request.key
+
+
+@pytest.mark.parametrize(
+    "change", [{"checkpoints": ("a",)}, {"scale": 0.5}, {"device": "cuda"}, {"batch_size": 2}, {"dtype": "bfloat16"}]
+)
+def test_another_request_is_another_evaluation(base: Path, change: dict[str, object]) -> None:
+    request = EvaluationRequest(suite=small_suite(), checkpoints=("a", "b"), base=str(base))
+    assert request.model_copy(update=change).key != request.key
+
+
+def test_a_changed_base_is_another_evaluation(tmp_path: Path) -> None:
+    (tmp_path / "modular_model_index.json").write_text("{}")
+    request = EvaluationRequest(suite=small_suite(), checkpoints=("a",), base=str(tmp_path))
+    before = request.key
+    (tmp_path / "weights").write_text("changed")
+    assert request.key != before
+
+
+@pytest.mark.parametrize(("text", "expected"), [("120-150", range(120, 151)), ("148", range(148, 149))])
+def test_epochs(text: str, expected: range) -> None:
+    assert epoch_range(text) == expected
+    assert 10_000 in epoch_range("120-")
+
+
+@pytest.mark.parametrize("text", ["", "-", "a", "-5", "9-3", "1-2-3"])
+def test_no_epochs(text: str) -> None:
+    with pytest.raises(InvalidInput):
+        epoch_range(text)
+
+
+@pytest.mark.parametrize(("text", "seeds"), [(None, (7, 13, 99)), ("2", (7, 13)), ("5,", (5,)), ("1, 2", (1, 2))])
+def test_seeds(text: str | None, seeds: tuple[int, ...]) -> None:
+    assert with_seeds(small_suite(), text).seeds == seeds
+
+
+@pytest.mark.parametrize("text", ["0", "4", "-1", "a", "1,1", ",", str(2**63) + ",", "1,-2"])
+def test_no_seeds(text: str) -> None:
+    with pytest.raises(InvalidInput):
+        with_seeds(small_suite(), text)
+
+
+def test_extra_loras(tmp_path: Path) -> None:
+    path = tmp_path / "a:b.safetensors"
+    path.write_bytes(b"x")
+    for text, scale in ((str(path), 1.0), (f"{path}:0.5", 0.5), (f"{path}:-1", -1.0)):
+        lora = parse_extra(text)
+        assert (lora.path, lora.scale) == (str(path.resolve()), scale)
+
+
+def test_only_a_living_process_holds_an_evaluation() -> None:
+    own = own_name()
+    host, pid, started, part = own.rsplit(":", 3)
+    assert is_alive(own, None)
+    assert not is_alive(f"{host}:{pid}:1.00:{part}", None), "a later process with the same number"
+    assert not is_alive(f"{host}:999999999:{started}:{part}", None)
+    assert not is_alive("elsewhere:1:1.00:abcd", 0.0)

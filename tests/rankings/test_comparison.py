@@ -1,0 +1,212 @@
+"""Ties, differences and the recommendation, against numbers worked by hand."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from service.rankings import (
+    CellOutcome,
+    build_leaderboard,
+    compare_runs,
+    compare_with_leader,
+    failures_needed,
+    mcnemar_exact,
+    name_entries,
+    percent,
+    recommend,
+    wilson,
+)
+from tests.rankings.worlds import checkpoint, row
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [(0, 0, 1.0), (0, 1, 1.0), (0, 5, 2 / 32), (0, 6, 2 / 64), (2, 8, 2 * (1 + 10 + 45) / 1024), (3, 3, 1.0)],
+)
+def test_mcnemar_is_a_binomial_test_of_the_discordant_cells(first: int, second: int, expected: float) -> None:
+    assert mcnemar_exact(first, second) == pytest.approx(expected)
+    assert mcnemar_exact(second, first) == pytest.approx(expected)
+
+
+def test_failures_needed_is_the_smallest_that_suffices() -> None:
+    for comparisons in (1, 2, 7, 75):
+        needed = failures_needed(comparisons)
+        assert 2 * 0.5**needed * comparisons <= 0.05 < 2 * 0.5 ** (needed - 1) * comparisons
+
+
+def test_pairs_are_matched_by_scenario_and_seed_and_unmeasured_ones_dropped() -> None:
+    leader = checkpoint("hhhfh?hx", epoch=4)
+    other = [*checkpoint("ffhhm?", epoch=8), *checkpoint("f", epoch=8, scenario="solo")]
+    board = {entry.epoch: entry for entry in build_leaderboard([*leader, *other])}
+    (result,) = compare_with_leader(board[4], [board[8]])
+    assert (result.pairs, result.leader_only, result.other_only) == (5, 1, 2)
+    assert result.p == pytest.approx(1.0)
+
+
+def test_holm_corrects_for_the_number_of_rivals() -> None:
+    leader = checkpoint("h" * 12, epoch=4)
+    rivals = [*checkpoint("f" * 7 + "h" * 5, epoch=8), *checkpoint("f" * 6 + "h" * 6, epoch=12)]
+    board = build_leaderboard([*leader, *rivals])
+    weaker, stronger = sorted(compare_with_leader(board[0], board[1:]), key=lambda result: -result.p)
+    assert stronger.p_adjusted == pytest.approx(2 * 2 / 2**7)
+    assert weaker.p_adjusted == pytest.approx(2 / 2**6)
+    assert stronger.separable
+    assert weaker.separable
+
+
+def test_a_clear_winner_is_named_without_a_tie() -> None:
+    board = build_leaderboard([*checkpoint("h" * 24, epoch=140), *checkpoint("f" * 20 + "h" * 4, epoch=150)])
+    answer = recommend(board)
+    assert answer.entry is board[0]
+    assert answer.tied_with == ()
+    assert answer.worse == (board[1],)
+    assert answer.sentences[0] == "Use: v1 epoch 140."
+    assert answer.sentences[1] == "0 of 24 judged images failed (0%; 95% interval 0% to 14%)."
+    assert answer.sentences[2] == "Every other checkpoint fails more often than chance explains."
+
+
+def test_close_checkpoints_are_a_tie_and_it_is_said() -> None:
+    board = build_leaderboard(
+        [
+            *checkpoint("h" * 23 + "f", run="v2", epoch=140),
+            *checkpoint("f" * 3 + "h" * 21, run="v2", epoch=144),
+            *checkpoint("f" * 23 + "h", run="v1", epoch=150),
+        ]
+    )
+    answer = recommend(board)
+    assert answer.entry is board[0]
+    assert [entry.label for entry in answer.tied_with] == ["v2 epoch 144"]
+    assert answer.sentences[0] == "Best so far, but tied: v2 epoch 140."
+    assert answer.sentences[1].startswith("1 of 24 judged images failed")
+    assert answer.sentences[2].startswith("v2 epoch 140 cannot be told apart from v2 epoch 144:")
+    assert answer.sentences[3] == "v1 epoch 150 fails more often than chance explains."
+    assert answer.to_json()["tied_with"] == [{"run": "v2", "epoch": 144}]
+
+
+def test_five_seeds_settle_nothing_and_it_is_said() -> None:
+    answer = recommend(build_leaderboard([*checkpoint("hhhhh", epoch=4), *checkpoint("fffff", epoch=8)]))
+    assert len(answer.tied_with) == 1
+    assert "With 5 images to compare, no difference could be told from luck: add seeds." in answer.sentences
+
+
+def test_a_leader_that_was_hardly_measured_is_passed_over() -> None:
+    board = build_leaderboard([*checkpoint("hh" + "?" * 10, epoch=4), *checkpoint("f" + "h" * 11, epoch=8)])
+    answer = recommend(board)
+    assert board[0].epoch == 4
+    assert answer.entry is board[1]
+    assert answer.too_few_judged == (board[0],)
+    assert answer.tied_with == ()
+    assert any(text.startswith("v1 epoch 4 got a verdict on less than 50%") for text in answer.sentences)
+
+
+def test_invalid_images_do_not_help_a_checkpoint() -> None:
+    board = build_leaderboard([*checkpoint("h" + "x" * 11, epoch=4), *checkpoint("f" + "h" * 11, epoch=8)])
+    assert recommend(board).entry is board[1]
+
+
+def test_without_enough_data_nothing_is_recommended() -> None:
+    assert recommend([]).sentences == ("There are no checkpoint images yet.",)
+    answer = recommend(build_leaderboard(checkpoint("h???")))
+    assert answer.entry is None
+    assert answer.sentences[0].startswith("Not enough data")
+
+
+def test_what_was_not_measured_and_what_is_bad_is_said() -> None:
+    answer = recommend(build_leaderboard(checkpoint("fffh??x")))
+    text = " ".join(answer.sentences)
+    assert "only checkpoint" in text
+    assert "2 of its 7 images could not be judged: its failure rate is 50% if all of those hold, 83%" in text
+    assert "Invalid (black or empty) among its 7 images: 1." in text
+    assert "none of these checkpoints is good" in text
+
+
+def test_names_are_gathered_by_run() -> None:
+    board = build_leaderboard(
+        [
+            *checkpoint("h", "v2", 140),
+            *checkpoint("h", "v2", 120),
+            *checkpoint("h", "v1", 36),
+            *checkpoint("h", "x", None),
+        ]
+    )
+    assert name_entries(board) == "v1 epoch 36, v2 epochs 120 and 140, and x"
+    assert name_entries(board[:1]) == "v1 epoch 36"
+
+
+def test_three_epochs_in_a_row_become_a_range() -> None:
+    board = build_leaderboard([image for epoch in (4, 8, 12, 16, 20, 24) for image in checkpoint("h", "v2", epoch)])
+    picked = [entry for entry in board if entry.epoch in (4, 8, 16, 20, 24)]
+    assert name_entries(picked, board) == "v2 epochs 4, 8 and 16 to 24"
+    assert name_entries(board) == "v2 epochs 4 to 24"
+
+
+def test_percent_never_rounds_to_a_false_certainty() -> None:
+    assert [percent(rate) for rate in (0, 0.001, 0.041, 0.999, 1)] == ["0%", "<1%", "4%", ">99%", "100%"]
+
+
+def newcombe_by_hand(first: tuple[int, int], second: tuple[int, int]) -> tuple[float, float]:
+    (low_1, high_1), (low_2, high_2) = wilson(*first) or (0, 1), wilson(*second) or (0, 1)
+    rate_1, rate_2 = first[0] / first[1], second[0] / second[1]
+    difference = rate_2 - rate_1
+    return (
+        difference - math.hypot(rate_2 - low_2, high_1 - rate_1),
+        difference + math.hypot(high_2 - rate_2, rate_1 - low_1),
+    )
+
+
+def test_runs_differ_by_newcombes_interval() -> None:
+    outcomes = [*checkpoint("f" * 12 + "h" * 12, "v1"), *checkpoint("f" * 3 + "h" * 21 + "?", "v2")]
+    result = compare_runs(outcomes, "v1", "v2")
+    assert result.difference == pytest.approx(3 / 24 - 12 / 24)
+    assert result.interval == pytest.approx(newcombe_by_hand((12, 24), (3, 24)), abs=1e-9)
+
+
+def test_a_comparison_keeps_to_its_check_character_scenarios_and_epochs() -> None:
+    outcomes = [
+        CellOutcome("v1", 4, "hug", 1, False, (row("f", "ahoge_bleed", "Kei"), row("h", "hands", "Kei"))),
+        CellOutcome("v1", 8, "hug", 1, False, (row("h", "ahoge_bleed", "Kei"),)),
+        CellOutcome("v1", 4, "solo", 1, False, (row("h", "ahoge_bleed", "Kana"),)),
+        CellOutcome("v2", 4, "hug", 1, False, (row("h", "ahoge_bleed", "Kei"),)),
+        CellOutcome("v2", 4, "solo", 1, False, (row("h", "cast", None),)),
+    ]
+    kei = compare_runs(outcomes, "v1", "v2", check="ahoge_bleed", character="Kei")
+    assert (kei.first.fails, kei.first.holds, kei.second.measured) == (1, 1, 1)
+    early = compare_runs(outcomes, "v1", "v2", check="ahoge_bleed", epochs={4}, scenarios={"hug"})
+    assert (early.first.measured, early.second.measured) == (1, 1)
+    assert compare_runs(outcomes, "v1", "v2", check="limbs").difference is None
+
+
+def test_pooled_epochs_get_a_wider_interval_from_the_bootstrap() -> None:
+    repeated = [image for epoch in range(20) for image in checkpoint("ffffhhhhhhhh", "v1", epoch)]
+    repeated += [image for epoch in range(20) for image in checkpoint("fhhhhhhhhhhh", "v2", epoch)]
+    result = compare_runs(repeated, "v1", "v2", rng=np.random.default_rng(0))
+    assert result.cluster_interval is not None
+    assert result.interval is not None
+    low, high = result.cluster_interval
+    assert low <= result.difference <= high  # type: ignore[operator]
+    assert high - low > 2 * (result.interval[1] - result.interval[0])
+    again = compare_runs(repeated, "v1", "v2", rng=np.random.default_rng(0))
+    assert again.cluster_interval == result.cluster_interval
+
+
+def test_the_bootstrap_claims_nothing_where_nothing_varies() -> None:
+    outcomes = [*checkpoint("hhhh", "v1"), *checkpoint("hhhh", "v2")]
+    assert compare_runs(outcomes, "v1", "v2", rng=np.random.default_rng(0)).cluster_interval is None
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.text("hmfFL?x", min_size=1, max_size=10), min_size=1, max_size=5))
+def test_everyone_is_leader_tied_or_worse(letters: list[str]) -> None:
+    outcomes = [image for epoch, word in enumerate(letters) for image in checkpoint(word, epoch=epoch)]
+    board = build_leaderboard(outcomes)
+    answer = recommend(board)
+    assert answer.sentences
+    if answer.entry is not None:
+        named = [answer.entry, *answer.tied_with, *answer.worse, *answer.too_few_judged]
+        assert sorted(entry.epoch or 0 for entry in named) == list(range(len(letters)))
+        assert answer.entry.measured_share >= 0.5

@@ -1,0 +1,38 @@
+"""One nano base, a few LoRA files, and a server that works by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+from tests.evaluations.world import build_base, write_lora
+from tests.service.world import open_client
+
+
+@pytest.fixture(scope="session")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_base(tmp_path_factory.mktemp("base") / "nano")
+
+
+@pytest.fixture(scope="session")
+def loras(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("loras")
+    return [write_lora(folder / f"kk_epoch{epoch}.safetensors", seed=epoch) for epoch in (4, 8)]
+
+
+@pytest.fixture
+def client(tmp_path: Path, base: Path) -> Iterator[TestClient]:
+    with open_client(tmp_path / "data", base) as opened:
+        yield opened
+
+
+@pytest.fixture
+def idle(tmp_path: Path, base: Path) -> Iterator[TestClient]:
+    """A server without a worker, with a small upload limit and one folder to register from."""
+    (tmp_path / "allowed").mkdir()
+    settings = {"work": False, "max_upload_bytes": 200_000, "allowed_folders": (tmp_path / "allowed",)}
+    with open_client(tmp_path / "data", base, **settings) as opened:
+        yield opened
