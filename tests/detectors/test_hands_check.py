@@ -16,8 +16,8 @@ from detectors.thresholds import Thresholds
 from tests.detectors.cases import expectation, scene
 
 LIMITS = Thresholds(
-    person=0.5, head=0.5, ahoge=0.5, tuft=0.5, fused_bodies=0.5, heat=0.4, faint=0.1, hand=0.5, lost=0.5, fused=0.5, minor=0.5,
-    second_opinion=0.9, small_hand=10.0,
+    person=0.5, head=0.5, ahoge=0.5, tuft=0.5, fused_bodies=0.5, heat=0.4, faint=0.1, hand=0.5, lost=0.5, fused=0.5,
+    minor=0.5, second_opinion=0.9, small_hand=10.0,
 )  # fmt: skip
 GOOD, LOST = (0.97, 0.01, 0.01, 0.01), (0.1, 0.05, 0.05, 0.8)
 
