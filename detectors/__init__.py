@@ -8,8 +8,9 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from detectors.expectations import Attributes, Character, Expectation
+from detectors.expectations import Attributes, Change, Character, Expectation
 from detectors.findings import Finding, Severity, Verdict
+from detectors.measures import Examination, Measure
 
 if TYPE_CHECKING:
     from detectors.opening import PROFILES, DetectorSet, open_detectors
@@ -17,10 +18,13 @@ if TYPE_CHECKING:
 __all__ = [
     "PROFILES",
     "Attributes",
+    "Change",
     "Character",
     "DetectorSet",
+    "Examination",
     "Expectation",
     "Finding",
+    "Measure",
     "Severity",
     "Verdict",
     "open_detectors",

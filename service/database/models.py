@@ -161,6 +161,9 @@ class Detection(Base):
     findings: Mapped[list[FindingRecord]] = relationship(
         order_by="FindingRecord.position", lazy="selectin", cascade="all, delete-orphan"
     )
+    measures: Mapped[list[MeasureRecord]] = relationship(
+        order_by="MeasureRecord.position", lazy="select", cascade="all, delete-orphan"
+    )
 
 
 class FindingRecord(Base):
@@ -177,3 +180,17 @@ class FindingRecord(Base):
     verdict: Mapped[str]
     severity: Mapped[str | None]
     body: Mapped[dict[str, Any]]
+
+
+class MeasureRecord(Base):
+    """One measure of an image: no verdict, but the ground for stability over seeds."""
+
+    __tablename__ = "measures"
+    __table_args__ = (UniqueConstraint("detection_id", "position"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    detection_id: Mapped[int] = mapped_column(ForeignKey("detections.id"))
+    position: Mapped[int]
+    name: Mapped[str]
+    character: Mapped[str | None]
+    value: Mapped[Any] = mapped_column(JSON, nullable=False)

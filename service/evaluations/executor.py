@@ -6,9 +6,9 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
-from detectors import Expectation, Finding
+from detectors import Examination, Expectation, Finding
 from service.evaluations.requests import EvaluationRequest
 from service.generation.port import Generator, Pixels
 
@@ -68,6 +68,14 @@ class Detectors(Protocol):
 
     def detect(self, images: Sequence[Pixels], expectations: Sequence[Expectation]) -> list[list[Finding]]:
         """The findings of each image."""
+
+
+@runtime_checkable
+class Measuring(Protocol):
+    """Detectors that also take measures."""
+
+    def examine(self, images: Sequence[Pixels], expectations: Sequence[Expectation]) -> list[Examination]:
+        """Findings and measures of each image, from one look."""
 
 
 class Models(Protocol):

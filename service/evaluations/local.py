@@ -15,7 +15,7 @@ from service.database.engine import Database
 from service.database.models import Batch, Cell, Contender, Evaluation, Image
 from service.errors import KNOWN, BleedcheckError, NotFound, StorageFailed
 from service.evaluations import repository
-from service.evaluations.executor import Models, OnProgress, Progress, Status
+from service.evaluations.executor import Measuring, Models, OnProgress, Progress, Status
 from service.evaluations.heart import Heart
 from service.evaluations.keys import detector_key, image_key
 from service.evaluations.lease import own_name
@@ -257,6 +257,9 @@ class _Work:
         if not images:
             return []
         try:
+            if isinstance(self._detectors, Measuring):
+                examined = self._detectors.examine(images, expectations)
+                return [Judged(each.findings, measures=each.measures) for each in examined]
             return [Judged(tuple(findings)) for findings in self._detectors.detect(images, expectations)]
         except Exception as error:
             if len(images) == 1:

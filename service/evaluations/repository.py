@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import and_, func, or_, select, update
 from sqlalchemy.orm import Session, selectinload
 
-from detectors import Finding
+from detectors import Finding, Measure
 from service.database.models import (
     Batch,
     Cell,
@@ -20,6 +20,7 @@ from service.database.models import (
     Evaluation,
     FindingRecord,
     Image,
+    MeasureRecord,
 )
 from service.errors import Conflict
 from service.evaluations.executor import Progress, Status
@@ -35,10 +36,11 @@ class LeaseLost(Conflict):
 
 @dataclass(frozen=True)
 class Judged:
-    """What became of one image under the detectors: its findings, or why there are none."""
+    """What became of one image under the detectors: its findings and measures, or why there are none."""
 
     findings: tuple[Finding, ...] = ()
     failure: str | None = None
+    measures: tuple[Measure, ...] = ()
 
 
 def find(session: Session, evaluation_id: str) -> Evaluation | None:
@@ -218,6 +220,10 @@ def store_detection(session: Session, image_sha256: str, key: str, judged: Judge
         session.add(detection)
     detection.failure = judged.failure
     detection.findings = [_record(position, finding) for position, finding in enumerate(judged.findings)]
+    detection.measures = [
+        MeasureRecord(position=position, name=measure.name, character=measure.character, value=measure.value)
+        for position, measure in enumerate(judged.measures)
+    ]
     session.flush()
     return detection.id
 
@@ -294,6 +300,25 @@ def results(session: Session, evaluation_id: str) -> Sequence[CellRow]:
         .options(selectinload(Detection.findings))
     )
     return [row._tuple() for row in session.execute(query)]
+
+
+MeasureRow = tuple[str | None, str, int, Measure]
+
+
+def measures(session: Session, evaluation_id: str) -> Sequence[MeasureRow]:
+    """Every measure of an evaluation: (checkpoint's id or ``None`` for the control, scenario, seed, measure)."""
+    query = (
+        select(Contender.checkpoint_id, Cell.scenario, Cell.seed, MeasureRecord)
+        .join(Batch, Batch.contender_id == Contender.id)
+        .join(Cell, Cell.batch_id == Batch.id)
+        .join(MeasureRecord, MeasureRecord.detection_id == Cell.detection_id)
+        .where(Cell.evaluation_id == evaluation_id)
+        .order_by(Batch.position, Cell.position, MeasureRecord.position)
+    )
+    return [
+        (checkpoint, scenario, seed, Measure(record.name, record.character, record.value))
+        for checkpoint, scenario, seed, record in session.execute(query)
+    ]
 
 
 def _own(session: Session, evaluation_id: str, executor: str) -> Evaluation:

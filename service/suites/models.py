@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from detectors.expectations import Attributes, Character, Expectation
+from detectors.expectations import Attributes, Change, Character, Expectation
 
 Pose = Literal[
     "standing", "arms_up", "waving", "sitting", "apart", "together", "hug", "piggyback", "princess_carry", "lap_sit"
@@ -40,6 +40,8 @@ Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
 
 PAIR_POSES = frozenset({"apart", "together", "hug", "piggyback", "princess_carry", "lap_sit"})
 CONTACT_CHECKS = frozenset({"fusion"})
+ROLE_POSES = frozenset({"piggyback", "princess_carry", "lap_sit"})
+MAX_CAST = 4
 
 Problem = tuple[tuple[str | int, ...], str]
 
@@ -59,13 +61,29 @@ class Strict(BaseModel):
 
 
 class OwnedAttributes(Strict):
-    """What a character owns; an attribute that is left out is never judged. ``outfit`` helps to tell who is who."""
+    """What a character owns; an attribute that is left out is never judged.
+
+    ``outfit`` helps to tell who is who. ``outfits`` are others that she may wear too: drift, never bleed.
+    """
 
     hair_color: Text | None = None
     hair_length: Literal["short", "long"] | None = None
     ahoge: bool | None = None
     eye_color: Text | None = None
     outfit: Text | None = None
+    outfits: tuple[Text, ...] = ()
+
+
+class Changed(Strict):
+    """What a prompt asks to be different about a character: other hair or other clothes."""
+
+    hair_color: Text | None = None
+    hair_length: Literal["short", "long"] | None = None
+    outfit: Text | None = None
+
+    def stated(self) -> dict[str, str]:
+        """The new values by attribute."""
+        return {name: value for name, value in self.model_dump().items() if value is not None}
 
 
 class SuiteCharacter(Strict):
@@ -84,15 +102,20 @@ class SuiteCharacter(Strict):
 class Scenario(Strict):
     """One prompt and what its pictures have to show.
 
-    ``prompt`` is complete: nothing is put in front of it or behind it.
+    ``prompt`` is complete: nothing is put in front of it or behind it. ``below`` names who carries or is sat upon in a
+    pose with roles. ``change`` says what the prompt asks to be different from what a character owns, for
+    ``follow_through``. ``bystanders`` allows people outside the cast, such as a crowd.
     """
 
     name: Name
     prompt: Text
-    cast: tuple[Name, ...] = Field(min_length=1)
+    cast: tuple[Name, ...] = Field(min_length=1, max_length=MAX_CAST)
     pose: Pose | None = None
+    below: Name | None = None
     contact: bool = False
     distance: Distance = "middle"
+    bystanders: bool = False
+    change: dict[Name, Changed] = Field(default_factory=dict)
     checks: tuple[CheckName, ...] = Field(min_length=1)
 
 
@@ -153,6 +176,14 @@ class Suite(Strict):
             contact=scenario.contact,
             distance=scenario.distance,
             checks=scenario.checks,
+            others=tuple(other for name, other in characters.items() if name not in scenario.cast),
+            below=scenario.below,
+            changes=tuple(
+                Change(name, attribute, value)
+                for name, changed in scenario.change.items()
+                for attribute, value in changed.stated().items()
+            ),
+            bystanders=scenario.bystanders,
         )
 
     def cells(self) -> list[tuple[Scenario, int]]:
@@ -220,7 +251,8 @@ def _scenario_problems(suite: Suite) -> list[Problem]:
                     "has the trigger of a character outside the cast" if written else "lacks the trigger of its cast"
                 )
                 problems.append(((*place, "prompt"), f"{fault}: {trigger!r} of {name}"))
-        problems += [((*place, *field), message) for field, message in _pose_problems(scenario)]
+        rules = [*_pose_problems(scenario), *_change_problems(scenario)]
+        problems += [((*place, *field), message) for field, message in rules]
     return problems
 
 
@@ -230,6 +262,12 @@ def _pose_problems(scenario: Scenario) -> list[Problem]:
         problems.append((("pose",), f"{scenario.pose!r} needs two characters in the cast"))
     if scenario.contact and len(scenario.cast) < 2:
         problems.append((("contact",), "contact needs two characters in the cast"))
+    if scenario.below and scenario.pose not in ROLE_POSES:
+        problems.append((("below",), f"only {', '.join(sorted(ROLE_POSES))} have somebody below"))
+    elif scenario.below and scenario.below not in scenario.cast:
+        problems.append((("below",), f"{scenario.below!r} is not in the cast"))
+    if "pose" in scenario.checks and scenario.pose is None:
+        problems.append((("checks", scenario.checks.index("pose")), "'pose' needs the scenario to name a pose"))
     for index, check in enumerate(scenario.checks):
         if check in scenario.checks[:index]:
             problems.append((("checks", index), f"{check!r} is there twice"))
@@ -237,6 +275,19 @@ def _pose_problems(scenario: Scenario) -> list[Problem]:
             problems.append(
                 (("checks", index), f"{check!r} looks at bodies that touch: set contact: true or leave it out")
             )
+    return problems
+
+
+def _change_problems(scenario: Scenario) -> list[Problem]:
+    problems: list[Problem] = []
+    for name, changed in scenario.change.items():
+        if name not in scenario.cast:
+            problems.append((("change", name), f"{name!r} is not in the cast"))
+        if not changed.stated():
+            problems.append((("change", name), "says nothing that changes"))
+    if "follow_through" in scenario.checks and not scenario.change:
+        index = scenario.checks.index("follow_through")
+        problems.append((("checks", index), "'follow_through' needs change: to say what the prompt asks for"))
     return problems
 
 

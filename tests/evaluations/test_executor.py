@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from detectors import Verdict
+from detectors import Examination, Expectation, Measure, Verdict
 from service.errors import Conflict
+from service.evaluations import repository
 from service.evaluations.executor import Progress, Status
 from service.evaluations.workspace import Workspace
+from service.generation.port import Pixels
 from tests.evaluations.world import Brightness, SmallModels, ask, open_space, register, small_suite, write_lora
 
 CELLS = 6
@@ -107,6 +110,29 @@ def test_a_changed_file_is_noticed(space: Workspace, tmp_path: Path) -> None:
     state = space.evaluations.state(evaluation.id)
     assert state.progress.failed == CELLS
     assert "has changed since it was registered" in state.problems[0]
+
+
+class Measured(Brightness):
+    """Also writes down how bright each picture is."""
+
+    def examine(self, images: Sequence[Pixels], expectations: Sequence[Expectation]) -> list[Examination]:
+        return [
+            Examination(tuple(findings), (Measure("grey", None, {"mean": float(image.mean())}),))
+            for image, findings in zip(images, self.detect(images, expectations), strict=True)
+        ]
+
+
+def test_measures_are_stored_beside_the_findings(tmp_path: Path, base: Path, loras: list[Path]) -> None:
+    space = open_space(tmp_path / "data", base, SmallModels(Measured()))
+    request = ask(space, register(space, loras[:1]))
+    evaluation = space.evaluations.start(request)
+    assert space.executor.run(evaluation.id) is Status.FINISHED
+    with space.database.reading() as session:
+        rows = repository.measures(session, evaluation.id)
+    assert len(rows) == 2 * CELLS
+    assert {checkpoint is None for checkpoint, *_ in rows} == {True, False}
+    assert {(scenario, seed) for _, scenario, seed, _ in rows} == {(s, n) for s in ("hug", "solo") for n in (7, 13, 99)}
+    assert all(0 < measure.value["mean"] < 255 and measure.name == "grey" for *_, measure in rows)
 
 
 class Fragile(Brightness):

@@ -80,6 +80,7 @@ def test_built_in_characters_own_what_the_drawings_show(name: str) -> None:
             "ahoge": look.ahoge,
             "eye_color": look.eye_color,
             "outfit": f"{look.outfit_color} {look.outfit}",
+            "outfits": (),
         }
 
 
@@ -91,6 +92,40 @@ def test_an_expectation_speaks_the_detectors_language() -> None:
     assert expectation.pose == "piggyback"
     assert expectation.contact
     assert "hands" in expectation.checks
+
+
+WIDER = (
+    SMALL.replace("ahoge: false}", "ahoge: false, outfit: red blazer, outfits: [blue vest]}")
+    .replace("trigger: kanachan", "trigger: kanachan\n  - {name: Mai, trigger: maichan}")
+    .replace("pose: hug", "pose: piggyback\n    below: Kei\n    bystanders: true\n    change: {Kei: {hair_color: red}}")
+    .replace("[cast, fusion]", "[cast, fusion, pose, follow_through]")
+)
+
+
+def test_roles_changes_bystanders_and_everybody_else_reach_the_detectors() -> None:
+    asked = parse_suite(WIDER).expectation("hug")
+    assert (asked.below, asked.bystanders) == ("Kei", True)
+    assert asked.changed("Kei") == {"hair_color": "red"}
+    assert asked.changed("Kana") == {}
+    assert [other.name for other in asked.rivals("Kei")] == ["Kana", "Mai"]
+    assert asked.cast[0].attributes.wardrobe == ("red blazer", "blue vest")
+    assert asked.cast[0].attributes.without(["outfit"]).wardrobe == ()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("pose: piggyback", "pose: hug", "below: only lap_sit, piggyback, princess_carry have somebody below"),
+        ("below: Kei", "below: Mai", "below: 'Mai' is not in the cast"),
+        ("{Kei: {hair_color: red}}", "{Mai: {hair_color: red}}", "change.Mai: 'Mai' is not in the cast"),
+        ("{Kei: {hair_color: red}}", "{Kei: {}}", "change.Kei: says nothing that changes"),
+        ("{Kei: {hair_color: red}}", "{}", "checks[3]: 'follow_through' needs change: to say"),
+        ("pose: piggyback\n    below: Kei", "distance: far", "checks[2]: 'pose' needs the scenario to name a pose"),
+    ],
+)
+def test_what_makes_no_sense_together_is_refused(old: str, new: str, expected: str) -> None:
+    assert old in WIDER
+    assert expected in complaint(WIDER.replace(old, new))
 
 
 def test_an_unknown_scenario_is_named_with_those_there_are() -> None:
