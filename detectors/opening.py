@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.checks import AhogeBleed, AhogeMissing, Cast, Check, Fusion, Hands
-from detectors.errors import InvalidInput, MissingWeights
+from detectors.checks import Check
+from detectors.errors import InvalidInput
 from detectors.expectations import Expectation
 from detectors.findings import Finding, Verdict
+from detectors.profiles import PROFILES, Clip, Profile, Sees, Setting, profile_of, unverified
 from detectors.thresholds import FILE, Thresholds
-from detectors.weights import find, sha256_of, shipped_folder
+from detectors.weights import sha256_of, shipped_folder
 
 if TYPE_CHECKING:
     from detectors.context import Context
-    from detectors.sight import Sight
+
+__all__ = ["PROFILES", "DetectorSet", "open_detectors"]
 
 Image = NDArray[np.uint8]
-PROFILES = ("miniature",)
-_CHECKS: tuple[type[Check], ...] = (Cast, AhogeBleed, AhogeMissing, Fusion, Hands)
 # Images that go through the networks together: more costs memory and gains nothing on a CPU.
 _BATCH = 8
 
@@ -31,32 +31,44 @@ _BATCH = 8
 class DetectorSet:
     """Detectors that share their networks. Safe to use from several threads; one batch is looked at at a time."""
 
-    def __init__(self, profile: str, folder: Path, bundle: Path | None, device: str) -> None:
-        self.profile = profile
-        self.thresholds = Thresholds.load(folder)
-        self.checks: dict[str, Check] = {check.name: check(self.thresholds) for check in _CHECKS}
-        self._folder, self._bundle, self._device = folder, bundle, device
-        self._sight: Sight | None = None
+    def __init__(
+        self, profile: Profile, folder: Path | None = None, device: str = "cpu", clip: Clip | None = None
+    ) -> None:
+        self.profile = profile.name
+        files = profile.locate(folder)
+        # Thresholds belong to the networks they were measured with.
+        own = folder is not None and (profile.ships or (folder / FILE).is_file())
+        settled = folder if own and folder else shipped_folder(profile.name)
+        self.thresholds = Thresholds.load(settled)
+        self.checks: dict[str, Check] = {check.name: check(self.thresholds) for check in profile.checks}
+        self._profile, self._settled = profile, settled / FILE
+        self._setting = Setting(files, self.thresholds, device, clip)
+        self._sight: Sees | None = None
         self._lock = threading.Lock()
-        for path in self._files(["people", "heads", "hands", "contact", "likeness"]).values():
-            if not path.is_file():
-                raise MissingWeights(f"The detector weights {path.name} are not at {path}. Put the file there.")
 
     def spec(self) -> dict[str, Any]:
         """What the findings depend on: profile, thresholds, and name, version and weights of every detector."""
-        return {
+        files, clip = self._setting.files, self._setting.clip
+        bundle = files.get("hand_landmarker")
+        methods = self._profile.methods
+        spec = {
             "profile": self.profile,
-            "mediapipe": sha256_of(self._bundle) if self._bundle else "absent",
-            "thresholds": sha256_of(self._folder / FILE),
+            "mediapipe": sha256_of(bundle) if bundle else "absent",
+            "thresholds": sha256_of(self._settled),
             "detectors": [
                 {
                     "name": check.name,
                     "version": check.version,
-                    "weights": {name: sha256_of(path) for name, path in self._files(check.networks).items()},
+                    "weights": {name: sha256_of(files[name]) for name in methods[check.name].models if name in files},
                 }
                 for check in self.checks.values()
             ],
         }
+        return spec | ({"clip": {"model": clip.model, "weights": sha256_of(clip.weights)}} if clip else {})
+
+    def unverified(self, base: str | None = None) -> tuple[str, ...]:
+        """The checks whose error was never measured on pictures like those of ``base``."""
+        return unverified(self._profile, base)
 
     def look(self, images: Sequence[Image], expectations: Sequence[Expectation]) -> list[Context]:
         """What the networks see in each image, without verdicts; arguments as for :meth:`detect`."""
@@ -68,9 +80,7 @@ class DetectorSet:
         contexts: list[Context] = []
         with self._lock:
             if self._sight is None:
-                from detectors.sight import Sight
-
-                self._sight = Sight.load(self._folder, self._bundle, self.thresholds, self._device)
+                self._sight = self._profile.opens(self._setting)
             for start in range(0, len(images), _BATCH):
                 part = slice(start, start + _BATCH)
                 contexts += self._sight.look(images[part], expectations[part])
@@ -98,31 +108,26 @@ class DetectorSet:
             if name in self.checks:
                 findings += self.checks[name].detect(context)
             else:
-                reason = f"the profile {self.profile} has no detector for {name}"
+                lacking = self._profile.missing.get(name)
+                reason = f"the profile {self.profile} has no detector for {name}" + (f": {lacking}" if lacking else "")
                 findings.append(Finding(name, Verdict.NOT_MEASURABLE, "none", "0", reason=reason))
         return findings
 
-    def _files(self, networks: Sequence[str]) -> dict[str, Path]:
-        return {name: self._folder / f"{name}.safetensors" for name in networks}
 
-
-def open_detectors(profile: str = "miniature", *, device: str = "cpu", weights: Path | None = None) -> DetectorSet:
+def open_detectors(
+    profile: str = "miniature", *, device: str = "cpu", weights: Path | None = None, clip: Clip | None = None
+) -> DetectorSet:
     """Open the detectors of a profile. Reads no network yet: that happens at the first image.
 
     Args:
         profile: ``miniature``: small networks trained on the miniature's drawings.
         device: torch device.
-        weights: folder to read instead of the shipped one; the same file names are expected in it.
+        weights: folder to read instead of the usual places; the same file names are expected in it.
+        clip: an open_clip model instead of the profile's own.
 
     Raises:
         InvalidInput: there is no such profile.
-        MissingWeights: a file of the profile is missing. MediaPipe's bundle may be: then hands are judged by our own
-            network alone, and the spec and the evidence say so.
+        MissingWeights: files of the profile are missing. MediaPipe's bundle may be: then hands are judged without it,
+            and the spec and the evidence say so.
     """
-    if profile not in PROFILES:
-        raise InvalidInput(f"There is no detector profile {profile!r}. There is: {', '.join(PROFILES)}.")
-    try:
-        bundle: Path | None = find("hand_landmarker")
-    except MissingWeights:
-        bundle = None
-    return DetectorSet(profile, weights or shipped_folder(profile), bundle, device)
+    return DetectorSet(profile_of(profile), weights, device, clip)

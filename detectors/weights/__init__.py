@@ -1,15 +1,26 @@
 """Which weights the detectors use, where they lie, and how to get what is not shipped."""
 
 from detectors.weights.fetching import fetch, listing
-from detectors.weights.manifest import MANIFEST, WeightFile, cache_folder, find, sha256_of, shipped_folder
+from detectors.weights.manifest import (
+    MANIFEST,
+    WeightFile,
+    cache_folder,
+    entry,
+    find,
+    place,
+    sha256_of,
+    shipped_folder,
+)
 
 __all__ = [
     "MANIFEST",
     "WeightFile",
     "cache_folder",
+    "entry",
     "fetch",
     "find",
     "listing",
+    "place",
     "sha256_of",
     "shipped_folder",
 ]
