@@ -11,27 +11,38 @@ from service.rankings.comparison import (
 from service.rankings.intervals import Tally, wilson
 from service.rankings.leaderboard import LeaderboardEntry, build_leaderboard, control_entry
 from service.rankings.outcomes import (
+    APART_CHECKS,
     CONTROL,
+    HIT_RATE_CHECKS,
     SEVERITIES,
     SEVERITY_WEIGHTS,
     CellOutcome,
     FindingRow,
+    Grade,
     Judgement,
     State,
+    grade_of,
     judge,
 )
 from service.rankings.recommendation import MIN_MEASURED_SHARE, Recommendation, name_entries, percent, recommend
+from service.rankings.table_of_outcomes import NOBODY, Checkpoint, OutcomeTable
 from service.rankings.tables import SeedTable, seed_table, state_word
 
 __all__ = [
+    "APART_CHECKS",
     "CONTROL",
+    "HIT_RATE_CHECKS",
     "MIN_MEASURED_SHARE",
+    "NOBODY",
     "SEVERITIES",
     "SEVERITY_WEIGHTS",
     "CellOutcome",
+    "Checkpoint",
     "FindingRow",
+    "Grade",
     "Judgement",
     "LeaderboardEntry",
+    "OutcomeTable",
     "PairedComparison",
     "RateDifference",
     "Recommendation",
@@ -43,6 +54,7 @@ __all__ = [
     "compare_with_leader",
     "control_entry",
     "failures_needed",
+    "grade_of",
     "judge",
     "mcnemar_exact",
     "name_entries",

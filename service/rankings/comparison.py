@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from service.rankings.intervals import LEVEL, Interval, Tally, as_list
+from service.rankings.intervals import LEVEL, Interval, Tally, as_list, wilson
 from service.rankings.leaderboard import LeaderboardEntry
 from service.rankings.outcomes import MEASURED, CellOutcome, State, judge
 
@@ -64,11 +65,23 @@ def mcnemar_exact(first_only: int, second_only: int) -> float:
     >>> mcnemar_exact(0, 6)
     0.03125
     """
-    from statsmodels.stats.contingency_tables import mcnemar  # slow to import, so only where it is needed
+    from scipy.special import bdtr  # slow to import, so only where it is needed
 
-    if first_only + second_only == 0:
-        return 1.0
-    return min(1.0, float(mcnemar([[0, first_only], [second_only, 0]], exact=True).pvalue))
+    discordant = first_only + second_only
+    return min(1.0, 2 * float(bdtr(min(first_only, second_only), discordant, 0.5))) if discordant else 1.0
+
+
+def holm(values: Sequence[float]) -> list[float]:
+    """P-values corrected for their number so that the chance of any false alarm is kept (Holm 1979).
+
+    >>> holm([0.01, 0.04, 0.03])
+    [0.03, 0.06, 0.06]
+    """
+    order = np.argsort(values, kind="stable")
+    stepped = np.asarray(values, dtype=float)[order] * np.arange(len(values), 0, -1)
+    adjusted = np.empty(len(values))
+    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(stepped)) if len(values) else stepped
+    return [float(value) for value in adjusted]
 
 
 def compare_with_leader(leader: LeaderboardEntry, others: Sequence[LeaderboardEntry]) -> list[PairedComparison]:
@@ -79,13 +92,11 @@ def compare_with_leader(leader: LeaderboardEntry, others: Sequence[LeaderboardEn
     """
     if not others:
         return []
-    from statsmodels.stats.multitest import multipletests  # slow to import, so only where it is needed
-
     counts = [_discordant(leader, other) for other in others]
     values = [mcnemar_exact(leader_only, other_only) for _, leader_only, other_only in counts]
-    adjusted = multipletests(values, method="holm")[1]
+    adjusted = holm(values)
     return [
-        PairedComparison(other, *count, p=p, p_adjusted=float(q))
+        PairedComparison(other, *count, p=p, p_adjusted=q)
         for other, count, p, q in zip(others, counts, values, adjusted, strict=True)
     ]
 
@@ -188,27 +199,23 @@ def _asked(outcome: CellOutcome, check: str | None, character: str | None) -> bo
 
 def _discordant(leader: LeaderboardEntry, other: LeaderboardEntry) -> tuple[int, int, int]:
     """Pairs measured on both, and how often only the leader or only the other fails."""
-    pairs = leader_only = other_only = 0
-    for cell, judgement in leader.cells.items():
-        rival = other.cells.get(cell)
-        if rival is None or judgement.state not in MEASURED or rival.state not in MEASURED:
-            continue
-        pairs += 1
-        leader_only += judgement.state is State.FAILS and rival.state is not State.FAILS
-        other_only += rival.state is State.FAILS and judgement.state is not State.FAILS
-    return pairs, leader_only, other_only
+    one, two = leader.cells.measured(), other.cells.measured()
+    _, mine, theirs = np.intersect1d(one[0], two[0], assume_unique=True, return_indices=True)
+    first, second = one[1][mine], two[1][theirs]
+    return len(mine), int((first & ~second).sum()), int((second & ~first).sum())
 
 
 def _newcombe(first: Tally, second: Tally) -> Interval | None:
     """Newcombe's hybrid score interval (1998, method 10): Wilson's merits for a difference."""
     if not first.measured or not second.measured:
         return None
-    from statsmodels.stats.proportion import confint_proportions_2indep  # slow to import
-
-    low, high = confint_proportions_2indep(
-        second.fails, second.measured, first.fails, first.measured, method="newcomb", compare="diff", alpha=ALPHA
+    rates = [side.fails / side.measured for side in (first, second)]
+    (low_1, high_1), (low_2, high_2) = (wilson(side.fails, side.measured) or (0.0, 1.0) for side in (first, second))
+    difference = rates[1] - rates[0]
+    return (
+        difference - math.hypot(rates[1] - low_2, high_1 - rates[0]),
+        difference + math.hypot(high_2 - rates[1], rates[0] - low_1),
     )
-    return float(low), float(high)
 
 
 def _cluster_bootstrap(

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from service.rankings.outcomes import Judgement, State
+from service.rankings.outcomes import Grade, Judgement, State
 
 LEVEL = 0.95
 Interval = tuple[float, float]
 
 
-def wilson(failures: int, total: int, level: float = LEVEL) -> Interval | None:
-    """Wilson's score interval of a failure rate, each end 0..1; ``None`` if nothing was measured.
+Z = 1.959963984540054
+"""Standard normal quantile of 0.975, for intervals at :data:`LEVEL`."""
+
+
+def wilson(failures: int, total: int) -> Interval | None:
+    """Wilson's 95 % score interval of a failure rate, each end 0..1; ``None`` if nothing was measured.
 
     Wilson (1927), because grids are small and good checkpoints fail rarely: near 0 of n the textbook (Wald) interval
     shrinks to a point and promises certainty, the exact (Clopper-Pearson) one is wider than it says, and Wilson keeps
@@ -26,11 +31,17 @@ def wilson(failures: int, total: int, level: float = LEVEL) -> Interval | None:
     """
     if total == 0:
         return None
-    from statsmodels.stats.proportion import proportion_confint  # slow to import, so only where it is needed
-
-    low, high = proportion_confint(failures, total, alpha=1 - level, method="wilson")
+    centre, half = _wilson(failures / total, total, Z)
     # The formula's own rounding can leave 1e-17 where the end is exact.
-    return (0.0 if failures == 0 else float(low), 1.0 if failures == total else float(high))
+    return (0.0 if failures == 0 else centre - half, 1.0 if failures == total else centre + half)
+
+
+def _wilson(rate: float, total: float, z: float) -> tuple[float, float]:
+    shrink = 1 + z * z / total
+    return (
+        (rate + z * z / (2 * total)) / shrink,
+        z / shrink * math.sqrt(rate * (1 - rate) / total + z * z / (4 * total * total)),
+    )
 
 
 @dataclass(frozen=True)
@@ -47,6 +58,12 @@ class Tally:
         """Count judgements; invalid ones are left out."""
         counts = Counter(judgement.state for judgement in judgements)
         return cls(counts[State.FAILS], counts[State.MINOR], counts[State.HOLDS], counts[State.NOT_MEASURABLE])
+
+    @classmethod
+    def of_grades(cls, counts: Sequence[int]) -> Tally:
+        """The tally of how many images have each :class:`~service.rankings.outcomes.Grade`."""
+        fails = counts[Grade.CLEAR] + counts[Grade.FUSED] + counts[Grade.LOST]
+        return cls(fails, counts[Grade.MINOR], counts[Grade.HOLDS], counts[Grade.NOT_MEASURABLE])
 
     @property
     def measured(self) -> int:
@@ -78,6 +95,7 @@ class Tally:
             "not_measurable": self.not_measurable,
             "rate": self.rate,
             "interval": as_list(self.interval),
+            "bounds": as_list(self.bounds),
         }
 
 

@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from service.rankings.intervals import Interval, Tally, as_list
-from service.rankings.outcomes import CONTROL, MEASURED, CellOutcome, Judgement, State, cost, judge
+import numpy as np
+from numpy.typing import NDArray
 
-Cell = tuple[str, int]
-"""Scenario and seed: the pair that makes two checkpoints' images comparable."""
+from detectors.findings import Severity
+from service.rankings.intervals import Interval, Tally, as_list
+from service.rankings.outcomes import CONTROL, MEASURED_GRADES, SEVERITY_WEIGHTS, CellOutcome, Grade, grade_cost
+from service.rankings.table_of_outcomes import OutcomeTable
+
+
+@dataclass(frozen=True)
+class CellGrades:
+    """What became of a checkpoint's images, by cell: what makes two checkpoints of one table comparable.
+
+    Attributes:
+        codes: shape ``(images,)``, ascending: a number for each (scenario, seed), the same for all checkpoints.
+        grades: shape ``(images,)``, :class:`~service.rankings.outcomes.Grade` of the whole image.
+    """
+
+    codes: NDArray[np.int64]
+    grades: NDArray[np.int8]
+
+    def measured(self) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """Codes of the measured cells, and whether each of them fails."""
+        kept = np.isin(self.grades, MEASURED_GRADES)
+        return self.codes[kept], self.grades[kept] >= Grade.CLEAR
 
 
 @dataclass(frozen=True)
@@ -30,7 +49,7 @@ class LeaderboardEntry:
         scenarios: per scenario, whole images.
         scenario_checks: per scenario and check.
         characters: per character and check.
-        cells: what became of each image, by scenario and seed.
+        cells: what became of each image, by scenario and seed; to compare with entries of the same leaderboard.
     """
 
     run: str
@@ -43,7 +62,7 @@ class LeaderboardEntry:
     scenarios: Mapping[str, Tally]
     scenario_checks: Mapping[str, Mapping[str, Tally]]
     characters: Mapping[str, Mapping[str, Tally]]
-    cells: Mapping[Cell, Judgement] = field(repr=False)
+    cells: CellGrades = field(repr=False, compare=False)
 
     @property
     def failure_rate(self) -> float | None:
@@ -94,26 +113,41 @@ class LeaderboardEntry:
         }
 
 
-def build_leaderboard(outcomes: Iterable[CellOutcome]) -> list[LeaderboardEntry]:
+def build_leaderboard(
+    outcomes: Iterable[CellOutcome] | OutcomeTable, severities: Mapping[Severity, float] = SEVERITY_WEIGHTS
+) -> list[LeaderboardEntry]:
     """Every checkpoint's entry, best first. The control is no checkpoint and is left out.
 
     Order: failure rate, then severity score, then more measured images, then run by name, then the earlier epoch
     (less baked, all else equal). A checkpoint of which nothing was measured comes last.
 
+    Args:
+        outcomes: images, or the table of them.
+        severities: what one image costs by its worst fault, 0..1.
+
     Raises:
         ValueError: if a cell is there twice.
     """
-    return sorted((_entry(group) for group in _groups(outcomes) if group[0].run != CONTROL), key=_order)
+    entries = _entries(as_table(outcomes), severities)
+    return sorted((entry for entry in entries if entry.run != CONTROL), key=_order)
 
 
-def control_entry(outcomes: Iterable[CellOutcome]) -> LeaderboardEntry | None:
+def control_entry(
+    outcomes: Iterable[CellOutcome] | OutcomeTable, severities: Mapping[Severity, float] = SEVERITY_WEIGHTS
+) -> LeaderboardEntry | None:
     """The base model's own figures, or ``None`` if there are no control images.
 
     Raises:
         ValueError: if a cell is there twice.
     """
-    control = [outcome for outcome in outcomes if outcome.run == CONTROL]
-    return _entry(control) if control else None
+    table = as_table(outcomes)
+    entries = _entries(table.keep(table.is_control[table.checkpoint]), severities) if len(table) else []
+    return next((entry for entry in entries if entry.run == CONTROL), None)
+
+
+def as_table(outcomes: Iterable[CellOutcome] | OutcomeTable) -> OutcomeTable:
+    """The table of outcomes, which a table is already."""
+    return outcomes if isinstance(outcomes, OutcomeTable) else OutcomeTable.from_outcomes(outcomes)
 
 
 def _order(entry: LeaderboardEntry) -> tuple[Any, ...]:
@@ -127,55 +161,50 @@ def _epoch_order(epoch: int | None) -> tuple[bool, int]:
     return (epoch is None, epoch or 0)
 
 
-def _groups(outcomes: Iterable[CellOutcome]) -> list[list[CellOutcome]]:
-    groups: dict[tuple[str, int | None], list[CellOutcome]] = defaultdict(list)
-    for outcome in outcomes:
-        groups[outcome.run, outcome.epoch].append(outcome)
-    return list(groups.values())
+def _entries(table: OutcomeTable, severities: Mapping[Severity, float]) -> list[LeaderboardEntry]:
+    rated = table.rated
+    grades, cells = rated.image_grades(), rated.cells
+    starts = np.searchsorted(rated.checkpoint, np.arange(len(table.checkpoints) + 1))
+    by_scenario = rated.count_images()
+    by_check = rated.count_checks()
+    by_character = rated.count_characters()
+    costs = np.array([grade_cost(grade, severities) for grade in Grade])
+    entries = []
+    for code in np.unique(table.checkpoint).tolist():
+        own = slice(int(starts[code]), int(starts[code + 1]))
+        counts = by_scenario[code].sum(axis=0)
+        measured = int(counts[MEASURED_GRADES].sum())
+        entries.append(
+            LeaderboardEntry(
+                run=table.checkpoints[code][0],
+                epoch=table.checkpoints[code][1],
+                images=own.stop - own.start,
+                invalid=int(counts[Grade.INVALID]),
+                tally=Tally.of_grades(counts.tolist()),
+                severity_score=float(counts[MEASURED_GRADES] @ costs[MEASURED_GRADES]) / measured if measured else None,
+                checks=_tallies(table.checks, by_check[code].sum(axis=0)),
+                scenarios=_tallies(table.scenarios, by_scenario[code]),
+                scenario_checks={
+                    name: _tallies(table.checks, by_check[code, place])
+                    for place, name in enumerate(table.scenarios)
+                    if by_scenario[code, place].any()
+                },
+                characters={
+                    name: found
+                    for place, name in enumerate(table.characters)
+                    if (found := _tallies(table.checks, by_character[code, :, place]))
+                },
+                cells=CellGrades(cells[own], grades[own]),
+            )
+        )
+    return entries
 
 
-def _entry(group: list[CellOutcome]) -> LeaderboardEntry:
-    # Sorted, so that sums of floats do not depend on the order in which images were finished.
-    group = sorted(group, key=lambda outcome: (outcome.scenario, outcome.seed))
-    cells = {(outcome.scenario, outcome.seed): judge(outcome) for outcome in group}
-    if len(cells) < len(group):
-        raise ValueError(f"{group[0].run} epoch {group[0].epoch} has the same scenario and seed twice")
-    costs = [cost(judgement) for judgement in cells.values() if judgement.state in MEASURED]
-    by_scenario = _split(group, lambda outcome: [outcome.scenario])
-    return LeaderboardEntry(
-        run=group[0].run,
-        epoch=group[0].epoch,
-        images=len(group),
-        invalid=sum(judgement.state is State.INVALID for judgement in cells.values()),
-        tally=Tally.of(cells.values()),
-        severity_score=sum(costs) / len(costs) if costs else None,
-        checks=_check_tallies(group),
-        scenarios={name: Tally.of(map(judge, part)) for name, part in by_scenario.items()},
-        scenario_checks={name: _check_tallies(part) for name, part in by_scenario.items()},
-        characters={name: _check_tallies(part, name) for name, part in _split(group, _characters).items()},
-        cells=cells,
-    )
-
-
-def _check_tallies(group: list[CellOutcome], character: str | None = None) -> dict[str, Tally]:
-    def names(outcome: CellOutcome) -> list[str]:
-        found = [finding.check for finding in outcome.findings if character in (None, finding.character)]
-        return [*found, *outcome.expected] if character is None else found
-
-    parts = _split(group, names)
-    return {check: Tally.of(judge(outcome, check, character) for outcome in part) for check, part in parts.items()}
-
-
-def _characters(outcome: CellOutcome) -> list[str]:
-    return [finding.character for finding in outcome.findings if finding.character is not None]
-
-
-def _split(group: list[CellOutcome], names: Callable[[CellOutcome], list[str]]) -> dict[str, list[CellOutcome]]:
-    parts: dict[str, list[CellOutcome]] = defaultdict(list)
-    for outcome in group:
-        for name in set(names(outcome)):
-            parts[name].append(outcome)
-    return {name: parts[name] for name in sorted(parts)}
+def _tallies(names: Sequence[str], counts: NDArray[np.int64]) -> dict[str, Tally]:
+    """A tally for each row of ``counts`` (names, grades) in which anything was asked."""
+    asked = counts[:, Grade.HOLDS :].sum(axis=1) > 0
+    rows = counts.tolist()
+    return {name: Tally.of_grades(rows[place]) for place, name in enumerate(names) if asked[place]}
 
 
 def _json(tallies: Mapping[str, Tally]) -> dict[str, Any]:

@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from statsmodels.stats.contingency_tables import mcnemar
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.proportion import confint_proportions_2indep
 
 from service.rankings import (
     CellOutcome,
@@ -21,6 +24,7 @@ from service.rankings import (
     recommend,
     wilson,
 )
+from service.rankings.comparison import holm
 from tests.rankings.worlds import checkpoint, row
 
 
@@ -31,6 +35,25 @@ from tests.rankings.worlds import checkpoint, row
 def test_mcnemar_is_a_binomial_test_of_the_discordant_cells(first: int, second: int, expected: float) -> None:
     assert mcnemar_exact(first, second) == pytest.approx(expected)
     assert mcnemar_exact(second, first) == pytest.approx(expected)
+
+
+@given(st.integers(0, 60), st.integers(0, 60))
+def test_mcnemar_agrees_with_statsmodels(first: int, second: int) -> None:
+    reference = mcnemar([[0, first], [second, 0]], exact=True).pvalue if first + second else 1.0
+    assert mcnemar_exact(first, second) == pytest.approx(min(1.0, reference))
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
+def test_holm_agrees_with_statsmodels(values: list[float]) -> None:
+    assert holm(values) == pytest.approx(list(multipletests(values, method="holm")[1]))
+
+
+@given(st.integers(0, 30), st.integers(1, 30), st.integers(0, 30), st.integers(1, 30))
+def test_the_interval_of_a_difference_agrees_with_statsmodels(a: int, m: int, b: int, n: int) -> None:
+    a, b = min(a, m), min(b, n)
+    outcomes = [*checkpoint("f" * a + "h" * (m - a), "v1"), *checkpoint("f" * b + "h" * (n - b), "v2")]
+    reference = confint_proportions_2indep(b, n, a, m, method="newcomb", compare="diff")
+    assert compare_runs(outcomes, "v1", "v2").interval == pytest.approx(reference, abs=1e-9)
 
 
 def test_failures_needed_is_the_smallest_that_suffices() -> None:

@@ -8,6 +8,7 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from statsmodels.stats.proportion import proportion_confint
 
 from service.rankings import CellOutcome, build_leaderboard, control_entry, wilson
 from tests.rankings.worlds import checkpoint, outcome, row
@@ -24,6 +25,12 @@ def wilson_by_hand(failures: int, total: int) -> tuple[float, float]:
 @pytest.mark.parametrize(("failures", "total"), [(0, 8), (3, 32), (8, 32), (24, 24), (1, 1), (20, 96)])
 def test_the_interval_is_wilsons(failures: int, total: int) -> None:
     assert wilson(failures, total) == pytest.approx(wilson_by_hand(failures, total), abs=1e-9)
+
+
+@given(st.integers(0, 300), st.integers(1, 300))
+def test_the_interval_agrees_with_statsmodels(failures: int, total: int) -> None:
+    failures = min(failures, total)
+    assert wilson(failures, total) == pytest.approx(proportion_confint(failures, total, method="wilson"), abs=1e-12)
 
 
 def test_known_intervals() -> None:
@@ -50,7 +57,7 @@ def test_the_json_has_the_agreed_shape() -> None:
     assert (data["run"], data["epoch"], data["images"], data["failure_rate"]) == ("v1", 4, 3, 0.5)
     assert data["interval"] == pytest.approx(list(wilson_by_hand(1, 2)))
     assert data["bounds"] == pytest.approx([1 / 3, 2 / 3])
-    assert data["checks"]["hands"].keys() == {"fails", "minor", "holds", "not_measurable", "rate", "interval"}
+    assert data["checks"]["hands"].keys() == {"fails", "minor", "holds", "not_measurable", "rate", "interval", "bounds"}
 
 
 def test_nothing_measured_is_null_and_last_never_zero() -> None:
