@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
@@ -18,6 +18,8 @@ from service.evaluations import endpoints as evaluations
 from service.evaluations.executor import Models
 from service.evaluations.worker import Worker
 from service.evaluations.workspace import Workspace
+from service.pages import endpoints as pages
+from service.pages.problems import problem_page, wants_page
 from service.settings import Settings
 from service.storage import endpoints as storage
 from service.storage.arrivals import clear_abandoned
@@ -74,6 +76,7 @@ def create_app(settings: Settings | None = None, models: Models | None = None) -
     )
     app.include_router(storage.router)
     app.include_router(evaluations.router)
+    app.include_router(pages.router)
     for kind in (*KNOWN, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, _as_problem)
 
@@ -92,11 +95,13 @@ def _version() -> str:
         return "unknown"
 
 
-async def _as_problem(request: Request, error: Exception) -> JSONResponse:
+async def _as_problem(request: Request, error: Exception) -> Response:
     """The one place where errors become answers."""
     problem = _problem(error)
     if problem.status >= 500:
         logger.error("%s %s: %s", request.method, request.url.path, error, exc_info=error)
+    if wants_page(request):
+        return problem_page(problem.title, problem.status, problem.detail)
     headers = error.headers if isinstance(error, HTTPException) else None
     return JSONResponse(problem.model_dump(), problem.status, headers, _PROBLEM_TYPE)
 
