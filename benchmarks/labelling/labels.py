@@ -1,0 +1,107 @@
+"""Labels as data: what a person answered about each picture, read with care and compared between rounds."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from service.rankings import wilson
+
+UNSURE = "?"
+QUESTIONS: dict[str, tuple[str, ...]] = {
+    # How many people there are, whoever they are; a second head on one body counts as a person of its own.
+    "people": ("0", "1", "2", "3", "4"),
+    # Do two bodies merge where they touch, share limbs, or carry a head too many?
+    "fusion": ("no", "yes"),
+    # What came out, whatever was asked for.
+    "pose": ("solo", "apart", "together", "hug", "piggyback", "princess_carry", "lap_sit", "other"),
+    # Of the person who is most like Kei, then Kana; "absent" if nobody is. The ahoge is no evidence for who is who.
+    "kei_ahoge": ("none", "tuft", "ahoge", "absent"),
+    "kana_ahoge": ("none", "tuft", "ahoge", "absent"),
+    # Colour and length together, as the other one's, or neither's.
+    "kei_hair": ("own", "kana", "other", "absent"),
+    "kana_hair": ("own", "kei", "other", "absent"),
+    # The worst of her visible hands; "hidden" if none is visible and nothing says that one should be.
+    "kei_hands": ("holds", "minor", "fused", "lost", "hidden", "absent"),
+    "kana_hands": ("holds", "minor", "fused", "lost", "hidden", "absent"),
+}
+"""Questions and their answers; every question may also be answered with :data:`UNSURE`."""
+
+COLUMNS = ("number", *QUESTIONS)
+Row = Mapping[str, str]
+
+
+class LabelFault(ValueError):
+    """A file of labels says something it cannot say; the message names file, line and column."""
+
+
+def read_labels(path: Path) -> dict[int, dict[str, str]]:
+    """Answers by picture number.
+
+    Raises:
+        LabelFault: a column is missing, an answer is none of those allowed, or a picture is there twice.
+    """
+    with path.open(newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file)
+        missing = set(COLUMNS) - set(reader.fieldnames or ())
+        if missing:
+            raise LabelFault(f"{path.name}: no column {', '.join(sorted(missing))}")
+        labels: dict[int, dict[str, str]] = {}
+        for row in reader:
+            where = f"{path.name}, line {reader.line_num}"
+            if not (row["number"] or "").isdigit():
+                raise LabelFault(f"{where}: {row['number']!r} is no picture number")
+            number = int(row["number"])
+            if number in labels:
+                raise LabelFault(f"{where}: picture {number} is there twice")
+            for question, allowed in QUESTIONS.items():
+                if row[question] not in (*allowed, UNSURE):
+                    raise LabelFault(f"{where}, {question}: {row[question]!r} is none of {', '.join(allowed)} or ?")
+            labels[number] = {question: row[question] for question in QUESTIONS}
+    return labels
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How two rounds answered one question.
+
+    Attributes:
+        question: the question.
+        n: pictures that both rounds are sure of.
+        same: of these, answered alike.
+        interval: 95 % Wilson interval of same / n; ``None`` if n is 0.
+        kappa: Cohen's kappa (1960); ``None`` where chance alone would agree on everything.
+        unsure: pictures on which at least one round was not sure.
+    """
+
+    question: str
+    n: int
+    same: int
+    interval: tuple[float, float] | None
+    kappa: float | None
+    unsure: int
+
+
+def agreement(first: Mapping[int, Row], second: Mapping[int, Row]) -> list[Agreement]:
+    """Compare two rounds on the pictures that both have."""
+    shared = sorted(first.keys() & second.keys())
+    return [_agreement(question, [(first[n][question], second[n][question]) for n in shared]) for question in QUESTIONS]
+
+
+def _agreement(question: str, pairs: Sequence[tuple[str, str]]) -> Agreement:
+    sure = [pair for pair in pairs if UNSURE not in pair]
+    same, n = sum(one == other for one, other in sure), len(sure)
+    return Agreement(question, n, same, wilson(same, n), _kappa(sure), len(pairs) - n)
+
+
+def _kappa(pairs: Sequence[tuple[str, str]]) -> float | None:
+    """(observed - expected) / (1 - expected), with the expected agreement of independent rounds."""
+    if not pairs:
+        return None
+    n = len(pairs)
+    one, other = Counter(a for a, _ in pairs), Counter(b for _, b in pairs)
+    expected = sum(one[answer] * other[answer] for answer in one) / n**2
+    return None if expected == 1 else (sum(a == b for a, b in pairs) / n - expected) / (1 - expected)

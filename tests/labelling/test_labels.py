@@ -1,0 +1,75 @@
+"""Labels are read with care, and rounds compared."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+from sklearn.metrics import cohen_kappa_score
+
+from benchmarks.labelling.__main__ import main
+from benchmarks.labelling.labels import COLUMNS, QUESTIONS, LabelFault, agreement, read_labels
+
+FIRST_ANSWERS = {question: answers[0] for question, answers in QUESTIONS.items()}
+
+
+def write(path: Path, rows: list[dict[str, str]], columns: tuple[str, ...] = COLUMNS) -> Path:
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, columns, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def row(number: int, **answers: str) -> dict[str, str]:
+    return {"number": str(number), **FIRST_ANSWERS, **answers}
+
+
+def test_answers_come_back_by_number(tmp_path: Path) -> None:
+    labels = read_labels(write(tmp_path / "a.csv", [row(3), row(9, fusion="yes", kei_hands="?")]))
+    assert labels[3]["fusion"] == "no"
+    assert (labels[9]["fusion"], labels[9]["kei_hands"]) == ("yes", "?")
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "words"),
+    [
+        ([row(1, fusion="maybe")], COLUMNS, "line 2, fusion: 'maybe'"),
+        ([row(1), row(1)], COLUMNS, "line 3: picture 1 is there twice"),
+        ([{**row(1), "number": "one"}], COLUMNS, "'one' is no picture number"),
+        ([row(1)], COLUMNS[:-1], "no column kana_hands"),
+    ],
+)
+def test_a_wrong_file_is_refused_by_name(
+    tmp_path: Path, rows: list[dict[str, str]], columns: tuple[str, ...], words: str
+) -> None:
+    with pytest.raises(LabelFault, match=r"a\.csv") as caught:
+        read_labels(write(tmp_path / "a.csv", rows, columns))
+    assert words in str(caught.value)
+
+
+def test_kappa_is_scikit_learns() -> None:
+    answers = ["none", "tuft", "ahoge", "ahoge", "none", "tuft", "ahoge", "none"]
+    others = ["none", "ahoge", "ahoge", "ahoge", "none", "tuft", "none", "none"]
+    first = {n: row(n, kei_ahoge=answer) for n, answer in enumerate(answers)}
+    second = {n: row(n, kei_ahoge=answer) for n, answer in enumerate(others)}
+    found = {each.question: each for each in agreement(first, second)}["kei_ahoge"]
+    assert (found.n, found.same, found.unsure) == (8, 6, 0)
+    assert found.kappa == pytest.approx(cohen_kappa_score(answers, others))
+
+
+def test_unsure_pictures_are_counted_apart_and_one_answer_has_no_kappa() -> None:
+    found = {each.question: each for each in agreement({1: row(1, fusion="?"), 2: row(2)}, {1: row(1), 2: row(2)})}
+    assert (found["fusion"].n, found["fusion"].same, found["fusion"].unsure) == (1, 1, 1)
+    assert found["fusion"].kappa is None
+
+
+def test_nothing_shared_is_no_figure() -> None:
+    assert all(each.n == 0 and each.interval is None for each in agreement({1: row(1)}, {2: row(2)}))
+
+
+def test_the_command_prints_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one, two = write(tmp_path / "a.csv", [row(1)]), write(tmp_path / "b.csv", [row(1, fusion="yes")])
+    assert main(["agree", str(one), str(two)]) == 0
+    assert "| fusion | 0 of 1 |" in capsys.readouterr().out
