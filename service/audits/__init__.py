@@ -1,0 +1,1 @@
+"""People's verdicts on findings, and what they say about the machine's."""
