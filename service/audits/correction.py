@@ -1,11 +1,12 @@
 """Failure rates corrected by audits. Pure: counts in, rates and intervals out, with an explicit generator.
 
 The estimate is prediction-powered inference (Angelopoulos et al., Science 382, 2023; power tuning: PPI++,
-arXiv 2311.01453) as ``ppi-python`` computes it, with 1 / (chance of being drawn) as weights. Its own interval is a normal
+arXiv 2311.01453) as ``ppi-python`` computes it, with 1 / (chance of being drawn) as weights. Its own interval is a
+normal
 one: with the few discordant labels of an audit it covers the truth 50 to 90 % of the time where it says 95 %
 (``python -m benchmarks.audits`` measures it). So the interval given here is another one: within each of the machine's
-verdicts the share that really fails has a Beta posterior with Jeffreys' prior, the verdicts' shares a Dirichlet one, and
-the rate is their mixture, sampled.
+verdicts the share that really fails has a Beta posterior with Jeffreys' prior, the verdicts' shares a Dirichlet one,
+and the rate is their mixture, sampled.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ LEVEL = 0.95
 LEAST_LABELS = 10
 """Fewer labels than this correct nothing: the uncorrected rate stands, with a warning."""
 OWN_LABELS = 100
-"""From so many labels of its own a checkpoint is corrected by them alone; below, by what all checkpoints share. At 30 of
-its own the shared model still errs less, whether or not the error differs (``python -m benchmarks.audits``)."""
+"""From so many labels of its own a checkpoint is corrected by them alone; below, by what all checkpoints share. At 30
+of its own the shared model still errs less, whether or not the error differs (``python -m benchmarks.audits``)."""
 DRAWS = 4000
 Interval = tuple[float, float]
 
@@ -41,8 +42,8 @@ class CorrectedRate:
         interval: 95 % interval of ``corrected``.
         normal_interval: the one of ``ppi-python``, for comparison; ``None`` where it was not computed.
         labels: audits it rests on.
-        method: ``own`` (this group's labels alone), ``shared`` (labels of all checkpoints, as far as they are alike), or
-            ``none``.
+        method: ``own`` (this group's labels alone), ``shared`` (labels of all checkpoints, as far as they are alike),
+            or ``none``.
         warning: why there is no correction; empty if there is one.
     """
 
@@ -83,9 +84,7 @@ def checkpoint_rates(counts: AuditCounts, rng: np.random.Generator) -> list[Corr
             rates.append(_uncorrected(own if own.rate is None else counts, LEAST_LABELS, own.rate))
         else:
             draws = shared[place]
-            rates.append(
-                CorrectedRate(own.rate, float(draws.mean()), _interval(draws), None, counts.labels, "shared")
-            )
+            rates.append(CorrectedRate(own.rate, float(draws.mean()), _interval(draws), None, counts.labels, "shared"))
     return rates
 
 

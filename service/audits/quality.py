@@ -1,4 +1,4 @@
-"""How good the machine and the people are on this very run. Pure: counts in, figures out, with an explicit generator."""
+"""How good the machine and the people are on this very run. Pure: counts in, figures out, explicit generators."""
 
 from __future__ import annotations
 

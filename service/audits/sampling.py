@@ -1,4 +1,4 @@
-"""Which findings a person is asked about: drawn at random, with a known chance for each. Pure, with explicit generators."""
+"""Which findings a person is asked about: drawn at random, with a known chance for each. Pure."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ class Drawn(Generic[Stratum, Unit]):
 
 
 def allocate(sizes: Sequence[int], count: int) -> list[float]:
-    """How many of ``count`` draws each stratum gets on average: in proportion to the root of its size, at most all of it.
+    """How many of ``count`` draws each stratum gets on average: in proportion to the root of its size.
+    it.
 
     The root (Bankier's power allocation with power 1/2, The American Statistician 42, 1988) is a compromise: in
     proportion to the size, the rare fails would hardly be looked at and precision never be known; in equal parts, the

@@ -194,3 +194,63 @@ class MeasureRecord(Base):
     name: Mapped[str]
     character: Mapped[str | None]
     value: Mapped[Any] = mapped_column(JSON, nullable=False)
+
+
+class AuditDraw(Base):
+    """Findings or pictures that were drawn at random for people to judge.
+
+    ``about`` is ``findings``, the name of one check, ``picture`` or ``question``; ``chances`` logs each stratum's
+    size and the chance each of its members had in this draw.
+    """
+
+    __tablename__ = "audit_draws"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    evaluation_id: Mapped[str] = mapped_column(ForeignKey("evaluations.id", ondelete="CASCADE"), index=True)
+    about: Mapped[str]
+    seed: Mapped[int]
+    size: Mapped[int]
+    chances: Mapped[dict[str, Any]]
+    created_at: Mapped[float] = mapped_column(default=time.time)
+
+
+class AuditItem(Base):
+    """One question to a person: about a finding, a whole picture, or a free one about a picture.
+
+    ``verdict`` and ``score`` are the machine's when it was drawn; ``probability`` is its chance to have been drawn so
+    far, by any draw, and is missing where somebody chose it. ``target`` names what it is about, so that none is there
+    twice.
+    """
+
+    __tablename__ = "audit_items"
+    __table_args__ = (UniqueConstraint("evaluation_id", "target"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    evaluation_id: Mapped[str] = mapped_column(ForeignKey("evaluations.id", ondelete="CASCADE"))
+    draw_id: Mapped[int | None] = mapped_column(ForeignKey("audit_draws.id", ondelete="CASCADE"), index=True)
+    cell_id: Mapped[int] = mapped_column(ForeignKey("cells.id", ondelete="CASCADE"), index=True)
+    position: Mapped[int]
+    target: Mapped[str]
+    check: Mapped[str]
+    character: Mapped[str | None]
+    question: Mapped[str | None]
+    verdict: Mapped[str | None]
+    score: Mapped[float | None]
+    probability: Mapped[float | None]
+
+    labels: Mapped[list[AuditLabel]] = relationship(order_by="AuditLabel.id", lazy="selectin")
+
+
+class AuditLabel(Base):
+    """A person's verdict on an item. One that was taken back or replaced stays, with ``undone_at``."""
+
+    __tablename__ = "audit_labels"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    item_id: Mapped[int] = mapped_column(ForeignKey("audit_items.id", ondelete="CASCADE"), index=True)
+    verdict: Mapped[str]
+    person: Mapped[str]
+    second: Mapped[bool] = mapped_column(default=False)
+    source: Mapped[str]
+    created_at: Mapped[float] = mapped_column(default=time.time)
+    undone_at: Mapped[float | None]
