@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse, HTMLResponse
 
 from service.evaluations.dependencies import Space
+from service.evaluations.schemas import EvaluationOut
 from service.pages import assets, runs
+from service.pages.answers import build_answer
 from service.pages.rendering import page
 from service.reports.views import MINIATURE
 
@@ -55,6 +57,21 @@ def new_evaluation(space: Space, run: Annotated[list[str] | None, Query()] = Non
         runs=runs.run_cards(space),
         wanted=run or [],
         suites=runs.suites_to_choose(),
+    )
+
+
+@router.get("/evaluations/{evaluation_id}")
+def show_evaluation(
+    evaluation_id: str, space: Space, part: Annotated[Literal["answer"] | None, Query()] = None
+) -> HTMLResponse:
+    """The answer of an evaluation, also while it runs; ``part=answer`` is what changes on that page."""
+    evaluation = EvaluationOut.of(space.evaluations.state(evaluation_id))
+    return page(
+        "answer.html.j2" if part else "evaluation.html.j2",
+        here="answer",
+        miniature=evaluation.base == MINIATURE,
+        evaluation=evaluation,
+        answer=build_answer(space.evaluations.leaderboard(evaluation_id)),
     )
 
 

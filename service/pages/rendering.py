@@ -11,6 +11,7 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
 from service.pages import assets
+from service.pages.answers import measured
 from service.rankings import percent
 from service.reports.wording import CHECK_MEANINGS, STATE_MEANINGS, SYMBOLS, check_label
 
@@ -66,6 +67,8 @@ def environment() -> Environment:
         when=when,
         thousands=thousands,
         base_name=base_name,
+        measured=measured,
+        p_value=p_value,
     )
     made.globals.update(
         asset=assets.address,
@@ -89,6 +92,15 @@ def base_name(base: str) -> str:
     ('anima', 'circlestone-labs/Anima')
     """
     return PurePath(base).name if PurePath(base).is_absolute() else base
+
+
+def p_value(p: float) -> str:
+    """A p-value without false precision.
+
+    >>> p_value(0.00002), p_value(0.04)
+    ('< 0.001', '0.040')
+    """
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def byte_size(size: float) -> str:

@@ -1,0 +1,116 @@
+"""The page of an evaluation: with nothing, with results, and with the same numbers as the API."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from service.pages.answers import build_answer
+from service.rankings import build_leaderboard, control_entry, percent, recommend
+from service.suites import load_suite
+from tests.evaluations.world import SUITE
+from tests.reports.sample import sample_images
+from tests.service.world import open_client, upload, wait
+
+
+def board() -> dict[str, Any]:
+    """A leaderboard as the API gives it, of a made-up evaluation."""
+    suite = load_suite("demo")
+    outcomes = [image.outcome(suite.scenario(image.scenario).checks) for image in sample_images(suite)]
+    entries, control = build_leaderboard(outcomes), control_entry(outcomes)
+    assert control is not None
+    return {
+        "evaluation": "abc",
+        "status": "finished",
+        "leaderboard": [entry.to_json() for entry in entries],
+        "control": control.to_json(),
+        "recommendation": recommend(entries).to_json(),
+    }
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, base: Path, loras: list[Path]) -> Iterator[tuple[Any, str]]:
+    with open_client(tmp_path_factory.mktemp("finished") / "data", base) as client:
+        for path in loras:
+            upload(client, "kk", path)
+        evaluation = client.post("/v1/evaluations", json={"runs": ["kk"], "suite_yaml": SUITE}).json()["id"]
+        wait(client, evaluation)
+        yield client, evaluation
+
+
+def test_the_answer_is_the_recommended_checkpoint() -> None:
+    given = board()
+    answer = build_answer(given)
+    assert answer.chosen is not None
+    assert answer.chosen.label == f"{given['recommendation']['run']} epoch {given['recommendation']['epoch']}"
+    assert answer.tied == len(given["recommendation"]["tied_with"])
+    assert answer.sentences == given["recommendation"]["sentences"][1:]
+    standings = {row.label: row.standing for row in answer.rows}
+    separable = {
+        f"{each['run']} epoch {each['epoch']}" for each in given["recommendation"]["comparisons"] if each["separable"]
+    }
+    assert {label for label, standing in standings.items() if standing == "worse"} == separable
+    assert separable
+
+
+def test_what_a_checkpoint_loses_on_is_named_by_character() -> None:
+    rows = build_answer(board()).rows
+    worst = rows[-1]
+    assert [loss.images for loss in worst.losses] == sorted((loss.images for loss in worst.losses), reverse=True)
+    assert {"hands (Kei)", "fusion"} <= {loss.text for loss in worst.losses}
+
+
+def test_the_chart_has_every_rate_with_its_interval() -> None:
+    given = board()
+    chart = build_answer(given).chart
+    entry = given["leaderboard"][0]
+    (points,) = [run["points"] for run in chart["runs"] if run["name"] == entry["run"]]
+    (point,) = [point for point in points if point["epoch"] == entry["epoch"]]
+    assert point["rates"][""][:3] == [entry["failure_rate"], *entry["interval"]]
+    assert point["rates"]["hands"][0] == entry["checks"]["hands"]["rate"]
+    assert point["chosen"]
+    assert [each["epoch"] for each in points] == sorted(each["epoch"] for each in points)
+
+
+def test_no_data_is_an_answer() -> None:
+    nothing = build_answer(
+        {"leaderboard": [], "control": None, "recommendation": recommend([]).to_json(), "status": "planned"}
+    )
+    assert nothing.chosen is None
+    assert nothing.sentences == ["There are no checkpoint images yet."]
+    assert nothing.chart["runs"] == []
+
+
+def test_an_evaluation_that_has_not_begun_says_so(idle: TestClient, loras: list[Path]) -> None:
+    upload(idle, "kk", loras[0])
+    evaluation = idle.post("/v1/evaluations", json={"runs": ["kk"], "suite_yaml": SUITE}).json()["id"]
+    page = idle.get(f"/evaluations/{evaluation}").text
+    assert "Not enough data" in page
+    assert "There are no checkpoint images yet." in page
+    assert "0 of 12 images judged" in page
+    assert 'id="plot"' not in page
+
+
+def test_the_page_has_the_numbers_of_the_api(finished: tuple[TestClient, str]) -> None:
+    client, evaluation = finished
+    given = client.get(f"/v1/evaluations/{evaluation}/leaderboard").json()
+    page = client.get(f"/evaluations/{evaluation}").text
+    for entry in given["leaderboard"]:
+        rates = f'<span class="rate">{percent(entry["failure_rate"])}</span> <span class="soft small">'
+        assert rates.replace("<1", "&lt;1").replace(">9", ">9") in page
+    drawn = json.loads(re.findall(r'id="chart-data">(.*?)</script>', page)[0])
+    assert drawn == json.loads(json.dumps(build_answer(given).chart))
+    part = client.get(f"/evaluations/{evaluation}?part=answer").text
+    assert part.lstrip().startswith('<section class="card answer"')
+
+
+def test_there_is_no_page_of_an_evaluation_that_is_not(idle: TestClient) -> None:
+    shown = idle.get("/evaluations/nothing", headers={"accept": "text/html"})
+    assert shown.status_code == 404
+    assert "there is no evaluation nothing" in shown.text
