@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 from platformdirs import user_data_path
 from pydantic import Field
@@ -36,6 +37,7 @@ class Settings(BaseSettings):
         "miniature", description='Base model: "miniature", a diffusers folder, a hub name, or "images:FOLDER".'
     )
     extra_loras: tuple[str, ...] = Field((), description='Fixed LoRAs under the swept one: "turbo.safetensors:1.0".')
+    image_format: Literal["png", "webp"] = Field("png", description="How images are stored; both are lossless.")
     device: str = Field("auto", description='"auto", "cpu", "cuda", "cuda:1", "mps".')
     dtype: str = Field("auto", description='"auto", "float32", "bfloat16", "float16".')
     detector_profile: str = Field("miniature", description="Which set of detector weights judges the images.")

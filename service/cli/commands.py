@@ -85,16 +85,25 @@ def evaluate(
     dtype: Dtype = None,
     batch_size: BatchSize = 4,
     profile: Annotated[str | None, typer.Option(help="Detector profile.")] = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Say what it would take on this machine, and stop.")] = False,
+    full: Annotated[
+        bool, typer.Option("--full", help="The whole grid, not only the candidate epochs and the hard scenarios.")
+    ] = False,
+    max_hours: Annotated[float | None, typer.Option(min=0.0, help="Take the fullest plan that ends in time.")] = None,
+    price: Annotated[float | None, typer.Option(min=0.0, help="What an hour of this machine costs.")] = None,
     data_dir: DataDir = None,
     json: Json = False,
 ) -> None:
     """Generate the grid (prompt x seed x epoch) for every checkpoint in a folder, judge it, and rank the epochs.
 
-    The same command goes on where it was interrupted, and reuses every image that exists.
+    The same command goes on where it was interrupted, and reuses every image that exists. A long run is first looked at
+    in its last fifth, with the hardest scenarios and eight seeds; --full takes everything, --plan says what it costs.
 
     \b
     Examples:
       bleedcheck evaluate ./my-run --base miniature --suite demo
+      bleedcheck evaluate ./my-run --base ./anima --plan --price 0.9
+      bleedcheck evaluate ./my-run --base ./anima --max-hours 8
       bleedcheck evaluate ./my-run --suite keikana --base circlestone-labs/Anima-Base-v1.0-Diffusers \\
           --with turbo.safetensors:1.0 --epochs 120-150 --size 1024x1024 --device cuda --dtype bfloat16
       bleedcheck evaluate ./my-run --suite my-suite.yaml --seeds 7,13,99 --json
@@ -102,6 +111,7 @@ def evaluate(
     Images made elsewhere are judged with --base images:FOLDER; they lie at FOLDER/<LoRA file without
     .safetensors>/<scenario>_<seed>.png, those without a LoRA in FOLDER/control.
     """
+    from service.cli.planning import PlanOptions, planned
     from service.cli.working import answer, chosen_suite, opened, registered
     from service.evaluations.asking import make_request
 
@@ -109,7 +119,11 @@ def evaluate(
     with opened(data_dir, extra_loras=tuple(with_) if with_ else None, **settings) as space:
         wanted = chosen_suite(suite, seeds, size)
         checkpoints = registered(space, folder, epochs, final_epoch)
-        answer(space, make_request(space.settings, wanted, checkpoints, scale=scale, batch_size=batch_size), json)
+        request = make_request(space.settings, wanted, checkpoints, scale=scale, batch_size=batch_size)
+        options = PlanOptions(plan, full, max_hours, price, all_epochs=epochs is not None, all_seeds=seeds is not None)
+        chosen = planned(space, request, checkpoints, options, as_json=json)
+        if chosen is not None:
+            answer(space, chosen.request, json, chosen.estimate)
 
 
 @app.command()

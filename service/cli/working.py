@@ -6,7 +6,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from functools import partial
 from pathlib import Path
@@ -59,8 +59,17 @@ def opened(data_dir: Path | None, **given: Any) -> Iterator[Workspace]:
         space.close()
 
 
-def answer(space: Workspace, request: EvaluationRequest, as_json: bool) -> None:
-    """Do what is left of an evaluation, write its report, and print which epoch to use."""
+def answer(
+    space: Workspace, request: EvaluationRequest, as_json: bool, estimate: Mapping[str, Any] | None = None
+) -> None:
+    """Do what is left of an evaluation, write its report, and print which epoch to use.
+
+    Args:
+        space: the data folder.
+        request: the evaluation.
+        as_json: print one JSON object.
+        estimate: what was foreseen of it, to be printed with the JSON.
+    """
     with redirect_stdout(sys.stderr):
         evaluation = space.evaluations.start(request)
         if evaluation.status in (Status.PLANNED, Status.RUNNING):
@@ -70,6 +79,8 @@ def answer(space: Workspace, request: EvaluationRequest, as_json: bool) -> None:
         result["problems"] = list(state.problems)
         result["changing_nothing"] = list(state.changing_nothing)
         result["report"] = str(space.write_report(evaluation.id))
+        if estimate is not None:
+            result["estimate"] = estimate
     if as_json:
         print_json(result)
     else:

@@ -42,6 +42,8 @@ class LocalExecutor:
         self.images = images
         self.registry = registry
         self.models = models
+        self.busy = threading.Lock()
+        """Held while the models are at work: they take one job at a time."""
 
     def run(self, evaluation_id: str, on_progress: OnProgress = ignore, stop: threading.Event | None = None) -> Status:
         """See :meth:`service.evaluations.executor.Executor.run`."""
@@ -54,7 +56,7 @@ class LocalExecutor:
         status = Status.FAILED
         error: str | None = "it was stopped"
         try:
-            with Heart(self.database, evaluation_id, name) as heart:
+            with Heart(self.database, evaluation_id, name) as heart, self.busy:
                 _Work(self, evaluation, name, heart, on_progress, stop or threading.Event()).go()
                 heart.beat()
             status, error = _outcome(heart, stop), None

@@ -80,6 +80,14 @@ class EvaluationRequest(BaseModel):
         asked = self.model_dump(mode="json", exclude={"suite"})
         return digest([asked, self.suite.content_hash, _base_mark(self.base), _weights_mark(self), _machine_mark()])
 
+    @property
+    def speed_key(self) -> str:
+        """Hash of what decides how long an image takes: base, settings, detectors and libraries, not which images."""
+        grid = {"suite", "checkpoints", "scale"}
+        asked = self.model_dump(mode="json", exclude=grid)
+        settings = self.suite.generation.model_dump(mode="json")
+        return digest([asked, settings, _base_mark(self.base), _weights_mark(self), _machine_mark()])
+
 
 def parse_extra(text: str) -> ExtraLora:
     """Read ``FILE:SCALE``, or ``FILE`` for scale 1.

@@ -71,6 +71,11 @@ class EvaluationService:
                 return evaluation
         return self.resume(evaluation.id)
 
+    def find(self, request: EvaluationRequest) -> Evaluation | None:
+        """The evaluation that was planned for the same request, if there is one."""
+        with self._database.reading() as session:
+            return repository.find_by_request(session, request.key)
+
     def resume(self, evaluation_id: str) -> Evaluation:
         """Plan again whatever of an evaluation is left to do; one that is being worked on is left alone.
 

@@ -27,7 +27,7 @@ class Workspace:
     def __init__(self, settings: Settings, models: Models | None = None) -> None:
         self.settings = settings
         self.database = Database(settings.url)
-        self.images = ImageStore(settings.images_dir)
+        self.images = ImageStore(settings.images_dir, settings.image_format)
         self.registry = CheckpointRegistry(self.database, settings.uploads_dir)
         self.evaluations = EvaluationService(self.database, self.images)
         self.executor = LocalExecutor(self.database, self.images, self.registry, models or OpenedModels())

@@ -93,7 +93,10 @@ async def add_checkpoint(
     "/images/{sha256}",
     tags=["images"],
     response_class=FileResponse,
-    responses={200: {"content": {"image/png": {}}, "description": "The image."}, 304: {"description": "You have it."}},
+    responses={
+        200: {"content": {"image/png": {}, "image/webp": {}}, "description": "The image."},
+        304: {"description": "You have it."},
+    },
 )
 def get_image(sha256: str, request: Request, space: Space) -> Response:
     """An image by the hash of its file. It never changes, so keep it for ever."""
@@ -103,7 +106,7 @@ def get_image(sha256: str, request: Request, space: Space) -> Response:
         return Response(status_code=304, headers=headers)
     if not path.is_file():
         raise NotFound(f"there is no image {sha256}")
-    return FileResponse(path, media_type="image/png", headers=headers)
+    return FileResponse(path, media_type=f"image/{path.suffix[1:]}", headers=headers)
 
 
 async def _path(request: Request) -> PathIn:

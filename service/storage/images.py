@@ -1,4 +1,4 @@
-"""Images by content: a lossless PNG whose name is the SHA-256 of its bytes."""
+"""Images by content: a lossless PNG or WebP whose name is the SHA-256 of its bytes."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 import re
 from io import BytesIO
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,24 +17,45 @@ from service.storage.files import whole_file
 Pixels = NDArray[np.uint8]
 
 _NAME = re.compile(r"[0-9a-f]{64}")
-_COMPRESS_LEVEL = 6
+ImageFormat = Literal["png", "webp"]
+FORMATS: dict[ImageFormat, dict[str, Any]] = {
+    "png": {"format": "PNG", "compress_level": 6},
+    # The least effort is already smaller than PNG in less time; more saves little and keeps a GPU waiting.
+    "webp": {"format": "WEBP", "lossless": True, "quality": 0, "method": 0},
+}
+"""The lossless formats, with Pillow's options."""
 
 
 class ImageStore:
-    """A folder of images, spread over 256 subfolders."""
+    """A folder of images, spread over 256 subfolders.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: where they lie.
+        image_format: what new ones are written as; those of the other format stay readable.
+    """
+
+    def __init__(self, folder: Path, image_format: ImageFormat = "png") -> None:
         self.folder = folder
+        self._format: ImageFormat = image_format
 
     def path(self, sha256: str) -> Path:
-        """Where the image of that hash lies or would lie.
+        """Where the image of that hash lies, or would lie as a new one.
 
         Raises:
             NotFound: this is no SHA-256.
         """
         if not _NAME.fullmatch(sha256):
             raise NotFound(f"{sha256[:80]!r} is not the name of an image (64 hexadecimal digits)")
-        return self.folder / sha256[:2] / f"{sha256}.png"
+        places = [self.folder / sha256[:2] / f"{sha256}.{suffix}" for suffix in (self._format, *FORMATS)]
+        return next((place for place in places if place.is_file()), places[0])
+
+    def encode(self, pixels: Pixels) -> bytes:
+        """The bytes that (H, W, 3) RGB pixels are stored as."""
+        from PIL import Image
+
+        buffer = BytesIO()
+        Image.fromarray(pixels).save(buffer, **FORMATS[self._format])
+        return buffer.getvalue()
 
     def put(self, pixels: Pixels) -> str:
         """Store (H, W, 3) RGB pixels and return the name. Storing the same pixels again writes nothing.
@@ -41,11 +63,7 @@ class ImageStore:
         Raises:
             StorageFailed: the disk is full or cannot be written; no part of the image is left behind.
         """
-        from PIL import Image
-
-        buffer = BytesIO()
-        Image.fromarray(pixels).save(buffer, "PNG", compress_level=_COMPRESS_LEVEL)
-        content = buffer.getvalue()
+        content = self.encode(pixels)
         sha256 = hashlib.sha256(content).hexdigest()
         target = self.path(sha256)
         if not target.exists():

@@ -103,3 +103,15 @@ def test_a_full_disk_leaves_no_bad_image(tmp_path: Path) -> None:
     store = ImageStore(tmp_path)
     assert files(tmp_path) == [store.path(small)]
     assert np.array_equal(store.load(small), noise(size=16))
+
+
+def test_webp_keeps_every_pixel_and_both_formats_can_be_read(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (48, 32, 3), dtype=np.uint8)
+    png, webp = ImageStore(tmp_path), ImageStore(tmp_path, "webp")
+    old, new = png.put(pixels), webp.put(pixels)
+    assert old != new
+    assert (webp.path(new).suffix, webp.path(old).suffix) == (".webp", ".png")
+    for name in (old, new):
+        for store in (png, webp):
+            assert store.exists(name)
+            assert np.array_equal(store.load(name), pixels)

@@ -1,0 +1,37 @@
+"""Asking what an evaluation will take."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from service.estimates.schemas import EstimateIn, EstimatesOut
+from service.estimates.service import EstimateService
+from service.evaluations.asking import built_in_suite, make_request, select_checkpoints, with_seeds
+from service.evaluations.dependencies import Space
+from service.suites import parse_suite
+
+router = APIRouter(prefix="/v1/estimates", tags=["evaluations"])
+
+
+@router.post("")
+def estimate_evaluation(wanted: EstimateIn, space: Space) -> EstimatesOut:
+    """Say what an evaluation will take here: images, hours, disk and cost, for the small plan and for all others.
+
+    The first time for a base, size and set of detectors this machine is measured, which takes seconds for the miniature
+    and longer for a large base, since it is loaded. While an evaluation is running that is refused (409).
+    """
+    suite = built_in_suite(wanted.suite) if wanted.suite_yaml is None else parse_suite(wanted.suite_yaml)
+    suite = with_seeds(suite, str(wanted.seeds) if wanted.seeds else None)
+    chosen = select_checkpoints(space, wanted.runs, wanted.checkpoints, wanted.epochs)
+    asked = make_request(space.settings, suite, chosen, scale=wanted.scale, batch_size=wanted.batch_size)
+    taken, *others = EstimateService(space).choose(
+        asked,
+        chosen,
+        full=wanted.full,
+        max_hours=wanted.max_hours,
+        price=wanted.price,
+        all_epochs=wanted.epochs is not None,
+        all_seeds=wanted.seeds is not None,
+    )
+    other_plans = [other.to_json() for other in others]
+    return EstimatesOut.model_validate({**taken.to_json(), "other_plans": other_plans})

@@ -1,0 +1,142 @@
+"""Measuring a small but real machine, once, and what the command line and the API say."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+from service.cli.planning import PlanOptions, planned
+from service.cli.working import answer, registered
+from service.errors import Conflict, InvalidInput
+from service.estimates.service import EstimateService
+from service.evaluations.asking import make_request
+from service.evaluations.workspace import Workspace
+from tests.evaluations.world import SmallModels, build_base, open_space, small_suite, write_lora
+from tests.service.world import open_client, upload
+
+EPOCHS = (4, 8)
+
+
+@pytest.fixture(scope="session")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_base(tmp_path_factory.mktemp("base") / "nano")
+
+
+@pytest.fixture(scope="session")
+def loras(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("loras")
+    for epoch in EPOCHS:
+        write_lora(folder / f"kk_epoch{epoch}.safetensors", seed=epoch)
+    return folder
+
+
+@pytest.fixture
+def models() -> SmallModels:
+    return SmallModels()
+
+
+@pytest.fixture
+def space(tmp_path: Path, base: Path, models: SmallModels) -> Iterator[Workspace]:
+    opened = open_space(tmp_path / "data", base, models)
+    yield opened
+    opened.close()
+
+
+def test_the_machine_is_measured_once_with_two_batches(space: Workspace, loras: Path, models: SmallModels) -> None:
+    checkpoints = registered(space, loras, None, None)
+    request = make_request(space.settings, small_suite(), checkpoints)
+    measured = EstimateService(space).measured(request, checkpoints)
+    assert models.generated == 2 * request.batch_size
+    assert min(measured.open_s, measured.generate_s, measured.judge_s, measured.swap_s, measured.store_s) > 0
+    assert measured.image_bytes > 100
+    assert measured.device.startswith("cpu")
+    assert not measured.overlaps
+
+    again = EstimateService(space).measured(request, checkpoints)
+    assert again == measured
+    assert models.generated == 2 * request.batch_size
+
+    larger = request.model_copy(update={"suite": request.suite.override(width=96)})
+    assert EstimateService(space).measured(larger, checkpoints) != measured
+    assert models.generated == 4 * request.batch_size
+
+
+def test_other_scenarios_need_no_new_measurement(space: Workspace, loras: Path) -> None:
+    request = make_request(space.settings, small_suite(), registered(space, loras, None, None))
+    fewer = request.suite.model_copy(update={"seeds": (1,)})
+    assert request.model_copy(update={"suite": fewer}).speed_key == request.speed_key
+    assert request.model_copy(update={"batch_size": 2}).speed_key != request.speed_key
+
+
+def test_a_broken_memory_is_measured_again(space: Workspace, loras: Path, models: SmallModels) -> None:
+    checkpoints = registered(space, loras, None, None)
+    request = make_request(space.settings, small_suite(), checkpoints)
+    EstimateService(space).measured(request, checkpoints)
+    (space.settings.data_dir / "measurements.json").write_text("nonsense")
+    EstimateService(space).measured(request, checkpoints)
+    assert models.generated == 4 * request.batch_size
+
+
+def test_measuring_does_not_disturb_a_running_evaluation(space: Workspace, loras: Path) -> None:
+    checkpoints = registered(space, loras, None, None)
+    request = make_request(space.settings, small_suite(), checkpoints)
+    with space.executor.busy, pytest.raises(Conflict, match="running"):
+        EstimateService(space).measured(request, checkpoints)
+
+
+def test_what_was_made_is_not_counted_again(space: Workspace, loras: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    checkpoints = registered(space, loras, None, None)
+    request = make_request(space.settings, small_suite(), checkpoints)
+    before, *_ = EstimateService(space).choose(request, checkpoints)
+    assert (before.to_make, before.there) == (18, 0)
+    answer(space, request, as_json=True, estimate=before.to_json())
+    assert json.loads(capsys.readouterr().out)["estimate"]["images"] == 18
+    after, *_ = EstimateService(space).choose(request, checkpoints)
+    assert (after.to_make, after.hours) == (0, 0.0)
+
+
+def test_the_plan_is_printed_and_nothing_is_started(
+    space: Workspace, loras: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkpoints = registered(space, loras, None, None)
+    request = make_request(space.settings, small_suite(), checkpoints)
+    assert planned(space, request, checkpoints, PlanOptions(stop=True, price=0.9), as_json=True) is None
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["images"] == 18
+    assert facts["cost"] == pytest.approx(0.9 * facts["hours"], abs=0.01)
+    assert facts["plan"]["name"] == "full"
+    assert planned(space, request, checkpoints, PlanOptions(stop=True), as_json=False) is None
+    said = capsys.readouterr().out
+    assert "18 images" in said
+    assert "--max-hours" in said
+    assert space.evaluations.list_all() == []
+
+
+def test_max_hours_cuts_the_plan_or_refuses(space: Workspace, loras: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    checkpoints = registered(space, loras, None, None)
+    request = make_request(space.settings, small_suite(), checkpoints)
+    chosen = planned(space, request, checkpoints, PlanOptions(max_hours=100.0), as_json=True)
+    assert chosen is not None
+    assert chosen.request == request
+    assert "18 images" in capsys.readouterr().err
+    with pytest.raises(InvalidInput, match="hours"):
+        planned(space, request, checkpoints, PlanOptions(max_hours=0.0), as_json=True)
+
+
+def test_the_api_says_the_same(tmp_path: Path, base: Path, loras: Path) -> None:
+    with open_client(tmp_path / "data", base, work=False) as client:
+        for epoch in EPOCHS:
+            assert upload(client, "v2", loras / f"kk_epoch{epoch}.safetensors").status_code < 300
+        answered = client.post("/v1/estimates", json={"runs": ["v2"], "suite": "demo", "seeds": 2, "price": 0.5})
+        assert answered.status_code == 200, answered.text
+        facts = answered.json()
+        assert facts["images"] == 3 * 4 * 2
+        assert facts["cost"] is not None
+        assert facts["hours"] > 0
+        assert client.get("/v1/evaluations").json() == []
+        refused = client.post("/v1/estimates", json={"runs": ["v2"], "suite": "demo", "max_hours": 0})
+        assert refused.status_code == 422
