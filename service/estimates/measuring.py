@@ -7,6 +7,7 @@ import os
 import time
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from service.checkpoints.inspection import file_sha256
 from service.estimates.figures import Measurement
@@ -100,7 +101,7 @@ class Measurements:
         with whole_file(self._path) as file:
             file.write(json.dumps(dict(list(known.items())[-_KEPT:])).encode())
 
-    def _load(self) -> dict[str, dict[str, float]]:
+    def _load(self) -> dict[str, dict[str, Any]]:
         try:
             known = json.loads(self._path.read_text(encoding="utf-8"))
         except (OSError, ValueError):

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fastapi.testclient import TestClient
 
 from service.cli.planning import PlanOptions, planned
 from service.cli.working import answer, registered
