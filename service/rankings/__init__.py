@@ -2,8 +2,6 @@
 
 from service.rankings.comparison import (
     PairedComparison,
-    RateDifference,
-    compare_runs,
     compare_with_leader,
     failures_needed,
     mcnemar_exact,
@@ -25,6 +23,7 @@ from service.rankings.outcomes import (
     judge,
 )
 from service.rankings.recommendation import MIN_MEASURED_SHARE, Recommendation, name_entries, percent, recommend
+from service.rankings.runs import Flip, RateDifference, compare_runs, flipped
 from service.rankings.table_of_outcomes import NOBODY, Checkpoint, OutcomeTable
 from service.rankings.tables import SeedTable, seed_table, state_word
 
@@ -39,6 +38,7 @@ __all__ = [
     "CellOutcome",
     "Checkpoint",
     "FindingRow",
+    "Flip",
     "Grade",
     "Judgement",
     "LeaderboardEntry",
@@ -54,6 +54,7 @@ __all__ = [
     "compare_with_leader",
     "control_entry",
     "failures_needed",
+    "flipped",
     "grade_of",
     "judge",
     "mcnemar_exact",

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from service.rankings.clusters import wilson_ends
 from service.rankings.intervals import LEVEL, Interval
@@ -97,7 +98,7 @@ def clean_chances(table: OutcomeTable) -> list[CleanChance]:
     return chances
 
 
-def _seeds(place: np.ndarray, seed: np.ndarray, size: int) -> list[list[int]]:  # type: ignore[type-arg]
+def _seeds(place: NDArray[np.int64], seed: NDArray[np.int64], size: int) -> list[list[int]]:
     """Seeds by place; rows are sorted by place already."""
     starts = np.searchsorted(place, np.arange(size + 1))
     values = seed.tolist()

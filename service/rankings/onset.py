@@ -12,7 +12,7 @@ from service.rankings.intervals import LEVEL
 
 Floats = NDArray[np.float64]
 
-SURE = 0.9
+SURE = 0.95
 """An onset is reported as one from this probability on."""
 
 

@@ -86,8 +86,8 @@ def name_entries(entries: Sequence[LeaderboardEntry], among: Sequence[Leaderboar
         epochs = sorted(entry.epoch for entry in members if entry.epoch is not None)
         known = sorted(entry.epoch for entry in among or members if entry.run == run and entry.epoch is not None)
         if epochs:
-            parts.append(f"{run} epoch{'s' * (len(epochs) > 1)} {_listed(_ranges(epochs, known))}")
-    return _listed(parts, comma=any(" and " in part for part in parts))
+            parts.append(f"{run} epoch{'s' * (len(epochs) > 1)} {listed(_ranges(epochs, known))}")
+    return listed(parts, comma=any(" and " in part for part in parts))
 
 
 def _ranges(epochs: Sequence[int], known: Sequence[int]) -> list[str]:
@@ -191,7 +191,8 @@ def _not_enough(leaderboard: Sequence[LeaderboardEntry]) -> str:
     )
 
 
-def _listed(parts: Sequence[str], comma: bool = False) -> str:
+def listed(parts: Sequence[str], comma: bool = False) -> str:
+    """Parts in one phrase: ``a, b and c``; with ``comma`` there is one before the *and*."""
     if len(parts) < 2:
         return "".join(parts)
     return f"{', '.join(parts[:-1])}{',' if comma else ''} and {parts[-1]}"

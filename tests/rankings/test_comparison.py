@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import math
-
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
-from statsmodels.stats.proportion import confint_proportions_2indep
 
 from service.rankings import (
-    CellOutcome,
     build_leaderboard,
-    compare_runs,
     compare_with_leader,
     failures_needed,
     mcnemar_exact,
     name_entries,
     percent,
     recommend,
-    wilson,
 )
 from service.rankings.comparison import holm
-from tests.rankings.worlds import checkpoint, row
+from tests.rankings.worlds import checkpoint
 
 
 @pytest.mark.parametrize(
@@ -46,14 +39,6 @@ def test_mcnemar_agrees_with_statsmodels(first: int, second: int) -> None:
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
 def test_holm_agrees_with_statsmodels(values: list[float]) -> None:
     assert holm(values) == pytest.approx(list(multipletests(values, method="holm")[1]))
-
-
-@given(st.integers(0, 30), st.integers(1, 30), st.integers(0, 30), st.integers(1, 30))
-def test_the_interval_of_a_difference_agrees_with_statsmodels(a: int, m: int, b: int, n: int) -> None:
-    a, b = min(a, m), min(b, n)
-    outcomes = [*checkpoint("f" * a + "h" * (m - a), "v1"), *checkpoint("f" * b + "h" * (n - b), "v2")]
-    reference = confint_proportions_2indep(b, n, a, m, method="newcomb", compare="diff")
-    assert compare_runs(outcomes, "v1", "v2").interval == pytest.approx(reference, abs=1e-9)
 
 
 def test_failures_needed_is_the_smallest_that_suffices() -> None:
@@ -170,56 +155,6 @@ def test_three_epochs_in_a_row_become_a_range() -> None:
 
 def test_percent_never_rounds_to_a_false_certainty() -> None:
     assert [percent(rate) for rate in (0, 0.001, 0.041, 0.999, 1)] == ["0%", "<1%", "4%", ">99%", "100%"]
-
-
-def newcombe_by_hand(first: tuple[int, int], second: tuple[int, int]) -> tuple[float, float]:
-    (low_1, high_1), (low_2, high_2) = wilson(*first) or (0, 1), wilson(*second) or (0, 1)
-    rate_1, rate_2 = first[0] / first[1], second[0] / second[1]
-    difference = rate_2 - rate_1
-    return (
-        difference - math.hypot(rate_2 - low_2, high_1 - rate_1),
-        difference + math.hypot(high_2 - rate_2, rate_1 - low_1),
-    )
-
-
-def test_runs_differ_by_newcombes_interval() -> None:
-    outcomes = [*checkpoint("f" * 12 + "h" * 12, "v1"), *checkpoint("f" * 3 + "h" * 21 + "?", "v2")]
-    result = compare_runs(outcomes, "v1", "v2")
-    assert result.difference == pytest.approx(3 / 24 - 12 / 24)
-    assert result.interval == pytest.approx(newcombe_by_hand((12, 24), (3, 24)), abs=1e-9)
-
-
-def test_a_comparison_keeps_to_its_check_character_scenarios_and_epochs() -> None:
-    outcomes = [
-        CellOutcome("v1", 4, "hug", 1, False, (row("f", "ahoge_bleed", "Kei"), row("h", "hands", "Kei"))),
-        CellOutcome("v1", 8, "hug", 1, False, (row("h", "ahoge_bleed", "Kei"),)),
-        CellOutcome("v1", 4, "solo", 1, False, (row("h", "ahoge_bleed", "Kana"),)),
-        CellOutcome("v2", 4, "hug", 1, False, (row("h", "ahoge_bleed", "Kei"),)),
-        CellOutcome("v2", 4, "solo", 1, False, (row("h", "cast", None),)),
-    ]
-    kei = compare_runs(outcomes, "v1", "v2", check="ahoge_bleed", character="Kei")
-    assert (kei.first.fails, kei.first.holds, kei.second.measured) == (1, 1, 1)
-    early = compare_runs(outcomes, "v1", "v2", check="ahoge_bleed", epochs={4}, scenarios={"hug"})
-    assert (early.first.measured, early.second.measured) == (1, 1)
-    assert compare_runs(outcomes, "v1", "v2", check="limbs").difference is None
-
-
-def test_pooled_epochs_get_a_wider_interval_from_the_bootstrap() -> None:
-    repeated = [image for epoch in range(20) for image in checkpoint("ffffhhhhhhhh", "v1", epoch)]
-    repeated += [image for epoch in range(20) for image in checkpoint("fhhhhhhhhhhh", "v2", epoch)]
-    result = compare_runs(repeated, "v1", "v2", rng=np.random.default_rng(0))
-    assert result.cluster_interval is not None
-    assert result.interval is not None
-    low, high = result.cluster_interval
-    assert low <= result.difference <= high  # type: ignore[operator]
-    assert high - low > 2 * (result.interval[1] - result.interval[0])
-    again = compare_runs(repeated, "v1", "v2", rng=np.random.default_rng(0))
-    assert again.cluster_interval == result.cluster_interval
-
-
-def test_the_bootstrap_claims_nothing_where_nothing_varies() -> None:
-    outcomes = [*checkpoint("hhhh", "v1"), *checkpoint("hhhh", "v2")]
-    assert compare_runs(outcomes, "v1", "v2", rng=np.random.default_rng(0)).cluster_interval is None
 
 
 @settings(max_examples=40, deadline=None)
