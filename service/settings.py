@@ -34,8 +34,13 @@ class Settings(BaseSettings):
         (), description="Folders whose files clients may register by path. None by default."
     )
     base: str = Field(
-        "miniature", description='Base model: "miniature", a diffusers folder, a hub name, or "images:FOLDER".'
+        "miniature",
+        description='"miniature", a diffusers folder, a hub name, a .safetensors file, "comfyui:FOLDER", or '
+        '"images:FOLDER" for pictures that exist.',
     )
+    text_encoder: Path | None = Field(None, description="The text encoder's file, for a base kept as single files.")
+    vae: Path | None = Field(None, description="The VAE's file, for a base kept as single files.")
+    tokenizers: Path | None = Field(None, description="Folder of the tokenizers, for a base kept as single files.")
     extra_loras: tuple[str, ...] = Field((), description='Fixed LoRAs under the swept one: "turbo.safetensors:1.0".')
     image_format: Literal["png", "webp"] = Field("png", description="How images are stored; both are lossless.")
     device: str = Field("auto", description='"auto", "cpu", "cuda", "cuda:1", "mps".')
@@ -43,6 +48,12 @@ class Settings(BaseSettings):
     detector_profile: str = Field("miniature", description="Which set of detector weights judges the images.")
     detector_weights: Path | None = Field(None, description="A folder of detector weights to use instead.")
     work: bool = Field(True, description="Whether the server itself works on evaluations, in a thread.")
+
+    @property
+    def whole_base(self) -> str:
+        """The base with the files that are named beside it."""
+        named = {"text_encoder": self.text_encoder, "vae": self.vae, "tokenizers": self.tokenizers}
+        return ";".join([self.base, *(f"{name}={path}" for name, path in named.items() if path is not None)])
 
     @cached_property
     def url(self) -> str:

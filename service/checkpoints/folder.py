@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +13,11 @@ from service.checkpoints.adapter import Adapter
 from service.checkpoints.differences import add_difference
 from service.checkpoints.header import read_header
 from service.checkpoints.layout import ModuleLayout, difference_problem, read_layout
-from service.checkpoints.naming import ModuleName, NameMap
+from service.checkpoints.naming import TRANSFORMER, ModuleName, NameMap
 from service.errors import InvalidInput, UnmappedKeys
+
+USUAL_BLOCKS = 28
+"""Transformer blocks of Anima; there is a variant with 40 of the same shape."""
 
 
 @dataclass(frozen=True)
@@ -163,9 +167,31 @@ def _targets(
         if problem:
             misfits.append(f"{layout.key}: {problem}")
         targets.append(modules[name])
+    depth = _depth_problem(layouts, names, modules)
+    if depth is not None:
+        misfits.append(depth)
     if unmapped or misfits:
         raise UnmappedKeys(_refusal(path, layouts, unmapped, misfits))
     return targets
+
+
+def _depth_problem(
+    layouts: Sequence[ModuleLayout], names: NameMap, modules: Mapping[ModuleName, torch.nn.Module]
+) -> str | None:
+    """Why a file that trains every block of the usual model must not go onto a deeper one, where it would fit by name.
+
+    A deeper variant has blocks put in between, so that the same number is another block.
+    """
+    depth = len(_blocks(modules))
+    trained = _blocks(name for layout in layouts if (name := names.resolve(layout.key)) is not None)
+    if depth > USUAL_BLOCKS and trained == set(range(USUAL_BLOCKS)):
+        return f"it was trained on a base of {USUAL_BLOCKS} blocks, and this one has {depth}"
+    return None
+
+
+def _blocks(names: Iterable[ModuleName]) -> set[int]:
+    matches = (re.match(r"transformer_blocks\.(\d+)\.", name.path) for name in names if name.component == TRANSFORMER)
+    return {int(match[1]) for match in matches if match}
 
 
 def _misfit(layout: ModuleLayout, module: torch.nn.Module) -> str | None:

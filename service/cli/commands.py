@@ -39,7 +39,14 @@ Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1 or mps
 Dtype = Annotated[str | None, typer.Option(help="auto, float32, bfloat16 or float16.")]
 Base = Annotated[
     str | None,
-    typer.Option(help='Base model: "miniature", a diffusers folder, a hub name, or images:FOLDER for existing images.'),
+    typer.Option(
+        help='"miniature", a diffusers folder, a hub name, comfyui:FOLDER, a .safetensors file, or images:FOLDER.'
+    ),
+]
+TextEncoder = Annotated[Path | None, typer.Option(help="Text encoder's file, for a base kept as single files.")]
+Vae = Annotated[Path | None, typer.Option(help="VAE's file, for a base kept as single files.")]
+Tokenizers = Annotated[
+    Path | None, typer.Option(help="Folder with qwen25_tokenizer and t5_tokenizer, such as ComfyUI's.")
 ]
 With = Annotated[
     list[str] | None,
@@ -71,6 +78,9 @@ def evaluate(
     folder: Annotated[Path, typer.Argument(help="Folder of LoRA files, or one file. They stay where they lie.")],
     suite: Annotated[str, typer.Option(help="A built-in suite (keikana, demo) or a YAML file.")] = "keikana",
     base: Base = None,
+    text_encoder: TextEncoder = None,
+    vae: Vae = None,
+    tokenizers: Tokenizers = None,
     with_: With = None,
     epochs: Annotated[str | None, typer.Option(help="Only these epochs: 120-150, 120- or 148.")] = None,
     final_epoch: Annotated[
@@ -106,6 +116,7 @@ def evaluate(
       bleedcheck evaluate ./my-run --base ./anima --max-hours 8
       bleedcheck evaluate ./my-run --suite keikana --base circlestone-labs/Anima-Base-v1.0-Diffusers \\
           --with turbo.safetensors:1.0 --epochs 120-150 --size 1024x1024 --device cuda --dtype bfloat16
+      bleedcheck evaluate ./my-run --base comfyui:$HOME/ComfyUI --with anima-turbo.safetensors:1.0
       bleedcheck evaluate ./my-run --suite my-suite.yaml --seeds 7,13,99 --json
 
     Images made elsewhere are judged with --base images:FOLDER; they lie at FOLDER/<LoRA file without
@@ -116,6 +127,7 @@ def evaluate(
     from service.evaluations.asking import make_request
 
     settings: dict[str, Any] = {"base": base, "device": device, "dtype": dtype, "detector_profile": profile}
+    settings |= {"text_encoder": text_encoder, "vae": vae, "tokenizers": tokenizers}
     with opened(data_dir, extra_loras=tuple(with_) if with_ else None, **settings) as space:
         wanted = chosen_suite(suite, seeds, size)
         checkpoints = registered(space, folder, epochs, final_epoch)

@@ -9,6 +9,7 @@ from service.database.models import Checkpoint
 from service.errors import InvalidInput, NotFound, UnknownSuite
 from service.evaluations.requests import EvaluationRequest, parse_extra
 from service.evaluations.workspace import Workspace
+from service.generation.original import is_single_file, whole_paths
 from service.settings import IMAGES_PREFIX, Settings
 from service.storage import repository
 from service.suites import Suite, list_suites, load_suite
@@ -109,7 +110,7 @@ def make_request(
     return EvaluationRequest(
         suite=suite,
         checkpoints=tuple(checkpoint.id for checkpoint in checkpoints),
-        base=_whole_path(settings.base),
+        base=_whole_path(settings.whole_base),
         extra=tuple(parse_extra(text) for text in settings.extra_loras),
         scale=scale,
         device=settings.device,
@@ -122,6 +123,8 @@ def make_request(
 
 def _whole_path(base: str) -> str:
     """A folder by its absolute path, so that the request means the same in another working folder."""
+    if is_single_file(base):
+        return whole_paths(base)
     prefix = IMAGES_PREFIX if base.startswith(IMAGES_PREFIX) else ""
     folder = Path(base.removeprefix(prefix)).expanduser()
     return f"{prefix}{folder.resolve()}" if folder.is_dir() else base

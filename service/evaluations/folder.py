@@ -77,6 +77,11 @@ def folder_mark(folder: Path) -> list[Any]:
     return [(str(path.relative_to(folder)), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
 
 
+def files_mark(files: Sequence[Path]) -> list[Any]:
+    """The same for files that lie anywhere."""
+    return [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+
+
 def _read(path: Path) -> Pixels:
     from PIL import Image
 

@@ -14,9 +14,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.errors import InvalidInput
-from service.evaluations.folder import folder_mark
+from service.evaluations.folder import files_mark, folder_mark
 from service.evaluations.keys import digest
-from service.generation.bases import find_base
+from service.generation.bases import Base, find_base
 from service.settings import IMAGES_PREFIX
 from service.storage.files import sha256_of
 from service.suites import Suite
@@ -122,7 +122,9 @@ def _base_mark(base: str) -> Any:
     if base.startswith(IMAGES_PREFIX):
         return folder_mark(Path(base.removeprefix(IMAGES_PREFIX)))
     found = find_base(base)
-    return found.revision or folder_mark(Path(found.source))
+    if isinstance(found, Base) and found.revision is not None:
+        return found.revision
+    return files_mark(found.files())
 
 
 def _weights_mark(request: EvaluationRequest) -> Any:

@@ -18,6 +18,7 @@ from service.generation.bases import Base
 from service.generation.er_sde import FlowMatchERSDEScheduler, simple_schedule
 from service.generation.errors import PromptTooLong, UnusableBase, UnusableSettings
 from service.generation.images import invalid_reason
+from service.generation.original import AnimaFiles
 from service.generation.port import GENERATOR_VERSION, GeneratedImage, GenerationSettings, ImageRequest
 from service.generation.single_frame import use_single_frame
 
@@ -103,14 +104,14 @@ class AnimaGenerator:
     @classmethod
     def from_base(
         cls,
-        base: Base,
+        base: Base | AnimaFiles,
         settings: GenerationSettings,
         *,
         device: str = "auto",
         dtype: str = "auto",
         extra: Sequence[tuple[Path, float]] = (),
     ) -> AnimaGenerator:
-        """Load a diffusers folder or hub model."""
+        """Load a diffusers folder, a hub model, or single files."""
         place = _device(device)
         components = _load(base, _dtype(dtype, place))
         return cls.from_components(
@@ -252,12 +253,16 @@ def _to_pixels(images: torch.Tensor, latents: torch.Tensor) -> tuple[list[NDArra
     return list(pixels), [bool(ok) for ok in finite.cpu()]
 
 
-def _load(base: Base, dtype: torch.dtype) -> dict[str, Any]:
-    """The components of a diffusers folder or hub model.
+def _load(base: Base | AnimaFiles, dtype: torch.dtype) -> dict[str, Any]:
+    """The components of a diffusers folder, a hub model, or single files.
 
     Raises:
         UnusableBase: a component could not be loaded. diffusers only warns then, so each is looked at.
     """
+    if isinstance(base, AnimaFiles):
+        from service.generation.original.loading import load_components
+
+        return load_components(base, dtype)
     from diffusers import ModularPipeline
 
     try:

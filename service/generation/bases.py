@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from service.generation.errors import BaseNotFound, UnusableBase
+from service.generation.original import COMFYUI_PREFIX, AnimaFiles, find_files, is_single_file
 
 MINIATURE = "miniature"
 INDEX_FILE = "modular_model_index.json"
@@ -45,6 +46,12 @@ class Base:
                 digest.update(f"{path.relative_to(self.source).as_posix()} {content}\n".encode())
         return f"sha256:{digest.hexdigest()}"
 
+    def files(self) -> list[Path]:
+        """Every file of a folder; none of a hub model, whose revision says it all."""
+        if self.revision is not None:
+            return []
+        return sorted(path for path in Path(self.source).rglob("*") if path.is_file())
+
 
 def licence_notice(base: str) -> str | None:
     """What a person has to know about a base's licence before using it; ``None`` for the miniature."""
@@ -56,16 +63,19 @@ def licence_notice(base: str) -> str | None:
     )
 
 
-def find_base(base: str) -> Base:
+def find_base(base: str) -> Base | AnimaFiles:
     """Find the base model that is meant by ``base``.
 
     Args:
-        base: ``miniature``, a folder with a ``modular_model_index.json``, or a name on the Hugging Face hub.
+        base: ``miniature``, a folder with a ``modular_model_index.json``, a name on the Hugging Face hub, or single
+            files (see :mod:`service.generation.original.files`).
 
     Raises:
         BaseNotFound: it is not on this machine and could not be reached; the message says what to put where.
-        UnusableBase: the folder is no diffusers pipeline.
+        UnusableBase: the folder is no diffusers pipeline, or a file is not what it should be.
     """
+    if is_single_file(base):
+        return find_files(base)
     if base == MINIATURE:
         from service.miniature import base_folder
 
@@ -75,13 +85,14 @@ def find_base(base: str) -> Base:
         if not (folder / INDEX_FILE).is_file():
             raise UnusableBase(
                 f"{base} has no {INDEX_FILE}: give the folder of a modular diffusers pipeline, such as a download of "
-                f"{EXAMPLE_HUB_NAME}"
+                f"{EXAMPLE_HUB_NAME}, or a ComfyUI folder as {COMFYUI_PREFIX}{base}"
             )
         return Base(str(folder))
     if folder.exists() or not _HUB_NAME.fullmatch(base):
         raise BaseNotFound(
             f"there is no base model at {base}: give '{MINIATURE}', a diffusers folder (with {INDEX_FILE} and a folder "
-            f"for each of {', '.join(COMPONENT_FOLDERS)}), or a hub name such as {EXAMPLE_HUB_NAME}"
+            f"for each of {', '.join(COMPONENT_FOLDERS)}), {COMFYUI_PREFIX}FOLDER, a .safetensors file, or a hub name "
+            f"such as {EXAMPLE_HUB_NAME}"
         )
     return Base(base, _cached_revision(base) or _hub_revision(base))
 

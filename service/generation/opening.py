@@ -6,10 +6,14 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from service.generation.bases import find_base, licence_notice
+from service.generation.bases import MINIATURE, find_base, licence_notice
 from service.generation.port import GenerationSettings, Generator
 
 logger = logging.getLogger(__name__)
+
+FEW_STEPS = 12
+FAST_NAMES = ("turbo", "lightning", "hyper", "dmd", "lcm", "distill")
+"""Words in the name of a base that has a speed LoRA merged into it."""
 
 
 def open_generator(
@@ -23,7 +27,7 @@ def open_generator(
     """Load a base model once, ready for the control; this takes seconds for the miniature, longer for a real base.
 
     Args:
-        base: ``miniature``, a diffusers folder, or a hub name.
+        base: see :func:`service.generation.bases.find_base`.
         settings: how images are made.
         device: ``auto`` (CUDA where there is one), ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
         dtype: ``auto`` (bfloat16 on CUDA, else float32: on CPUs bfloat16 is several times slower), ``float32``,
@@ -38,6 +42,22 @@ def open_generator(
     notice = licence_notice(base)
     if notice:
         logger.warning(notice)
+    hurried = hurry_notice(base, settings, extra)
+    if hurried:
+        logger.warning(hurried)
     from service.generation.anima import AnimaGenerator
 
     return AnimaGenerator.from_base(found, settings, device=device, dtype=dtype, extra=extra)
+
+
+def hurry_notice(base: str, settings: GenerationSettings, extra: Sequence[tuple[Path, float]]) -> str | None:
+    """A warning where a base is asked for few steps without guidance, but nothing says that it can do that."""
+    name = base.lower()
+    known = base == MINIATURE or any(word in name for word in FAST_NAMES)
+    if known or extra or settings.steps > FEW_STEPS or settings.guidance != 1.0:
+        return None
+    return (
+        f"{settings.steps} steps at guidance 1.0 without a speed LoRA: a base model needs 30 to 50 steps at guidance 4 "
+        "to 5 for clean pictures, and every checkpoint would look worse than it is. Add the speed LoRA you generate "
+        "with (--with anima-turbo.safetensors:1.0), or set steps and guidance in the suite"
+    )

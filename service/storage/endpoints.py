@@ -80,7 +80,7 @@ async def add_checkpoint(
         path = (await _path(request)).path
         allowed = space.settings.allowed_folders
         checkpoint = await run_in_threadpool(
-            space.registry.register_path, run, path, allowed, epoch, space.settings.base
+            space.registry.register_path, run, path, allowed, epoch, space.settings.whole_base
         )
     elif kind == "multipart/form-data":
         checkpoint = await _from_form(request, space, run, epoch)
@@ -126,7 +126,7 @@ async def _from_body(
     with await run_in_threadpool(space.registry.arrival, run, filename, limit) as arrival:
         async for chunk in raw_body(request, limit):
             await run_in_threadpool(arrival.write, chunk)
-        return await run_in_threadpool(space.registry.keep, run, arrival, epoch, space.settings.base)
+        return await run_in_threadpool(space.registry.keep, run, arrival, epoch, space.settings.whole_base)
 
 
 async def _from_form(request: Request, space: Workspace, run: str, epoch: int | None) -> Checkpoint:
@@ -146,4 +146,4 @@ async def _from_form(request: Request, space: Workspace, run: str, epoch: int | 
             await run_in_threadpool(arrival.write, form.take())
         if not form.finished:
             raise InvalidInput("the form ends too early")
-        return await run_in_threadpool(space.registry.keep, run, arrival, epoch, space.settings.base)
+        return await run_in_threadpool(space.registry.keep, run, arrival, epoch, space.settings.whole_base)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from service.errors import MissingWeights
 from service.generation.bases import Base, find_base
+from service.generation.original import AnimaFiles
 from service.settings import IMAGES_PREFIX
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def check_fits(path: Path, base: str) -> bool:
 
     Args:
         path: a LoRA file.
-        base: "miniature", a diffusers folder, or a hub name.
+        base: "miniature", a diffusers folder, a hub name, or single files.
 
     Returns:
         Whether the base could be asked.
@@ -34,13 +35,19 @@ def check_fits(path: Path, base: str) -> bool:
     if base.startswith(IMAGES_PREFIX):
         return False
     try:
-        folder = _local_folder(find_base(base))
+        found = find_base(base)
     except MissingWeights:
-        return False
-    if folder is None:
         return False
     from service.checkpoints import check_fit
 
+    if isinstance(found, AnimaFiles):
+        from service.generation.original.loading import outline
+
+        check_fit(path, outline(found))
+        return True
+    folder = _local_folder(found)
+    if folder is None:
+        return False
     check_fit(path, _outline(folder))
     return True
 
