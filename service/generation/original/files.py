@@ -1,8 +1,8 @@
 """Which files make up an Anima kept as single files, and where they are looked for.
 
 A base is written ``PATH.safetensors`` or ``comfyui:FOLDER`` (a ComfyUI folder, its ``models`` folder, or one file
-inside it), each with any of ``;text_encoder=PATH``, ``;vae=PATH``, ``;tokenizers=FOLDER`` behind it. What is not named is
-taken from the file itself if it is a merged one, then looked for in the ComfyUI folder, then beside the file.
+inside it), each with any of ``;text_encoder=PATH``, ``;vae=PATH``, ``;tokenizers=FOLDER`` behind it. What is not named
+is taken from the file itself if it is a merged one, then looked for in the ComfyUI folder, then beside the file.
 """
 
 from __future__ import annotations
