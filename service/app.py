@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
+from service.audits import endpoints as audits
 from service.errors import KNOWN, title_of
 from service.estimates import endpoints as estimates
 from service.evaluations import endpoints as evaluations
@@ -77,6 +78,7 @@ def create_app(settings: Settings | None = None, models: Models | None = None) -
     )
     app.include_router(storage.router)
     app.include_router(evaluations.router)
+    app.include_router(audits.router)
     app.include_router(pages.router)
     app.include_router(estimates.router)
     for kind in (*KNOWN, RequestValidationError, HTTPException, Exception):

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from service.audits.correction import DRAWS, LEVEL, Interval, effective_counts
 from service.audits.counts import FAILS, AuditCounts, Floats, Integers
+from service.rankings import wilson
 
 PERMUTATIONS = 2000
 
@@ -106,11 +107,9 @@ def agreement(first: Sequence[str], second: Sequence[str]) -> Agreement:
         raise ValueError(f"{len(first)} first labels came with {len(second)} second ones")
     if not first:
         return Agreement(0, None, None, None, None)
-    from statsmodels.stats.proportion import proportion_confint
-
     words = sorted({*first, *second})
     same, n = sum(a == b for a, b in zip(first, second, strict=True)), len(first)
-    low, high = (float(end) for end in proportion_confint(same, n, alpha=1 - LEVEL, method="wilson"))
+    low, high = wilson(same, n) or (0.0, 1.0)
     chance = sum(first.count(word) * second.count(word) for word in words) / n**2
     if chance == 1.0:
         return Agreement(n, same / n, (low, high), None, None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from service.audits.service import AuditService
 from service.database.engine import Database
 from service.evaluations.executor import Models
 from service.evaluations.local import LocalExecutor
@@ -30,6 +31,7 @@ class Workspace:
         self.images = ImageStore(settings.images_dir, settings.image_format)
         self.registry = CheckpointRegistry(self.database, settings.uploads_dir)
         self.evaluations = EvaluationService(self.database, self.images)
+        self.audits = AuditService(self.database)
         self.executor = LocalExecutor(self.database, self.images, self.registry, models or OpenedModels())
 
     def write_report(self, evaluation_id: str) -> Path:

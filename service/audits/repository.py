@@ -1,0 +1,245 @@
+"""SQL for audits: what can be asked about, what was asked, and what people said."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import Select, and_, func, select, update
+from sqlalchemy.orm import Session, aliased
+
+from service.audits.counts import VERDICTS
+from service.database.models import (
+    AuditDraw,
+    AuditItem,
+    AuditLabel,
+    Batch,
+    Cell,
+    Contender,
+    Detection,
+    Evaluation,
+    FindingRecord,
+    Image,
+)
+
+_AT_A_TIME = 500  # databases limit how many values one query may name
+
+
+class FindingPlace(NamedTuple):
+    """Where a finding is, and what it says."""
+
+    contender: int
+    cell: int
+    check: str
+    character: str | None
+    verdict: str
+
+
+class CellPlace(NamedTuple):
+    """A judged picture's cell. ``failure`` is set where the detectors broke down on it."""
+
+    contender: int
+    cell: int
+    scenario: str
+    seed: int
+    invalid: str | None
+    failure: str | None
+
+
+class ItemPlace(NamedTuple):
+    """An item with the picture it is about."""
+
+    item: AuditItem
+    contender: int
+    scenario: str
+    seed: int
+    image: str | None
+
+
+def find_evaluation(session: Session, evaluation_id: str) -> Evaluation | None:
+    """The evaluation with that id."""
+    return session.get(Evaluation, evaluation_id)
+
+
+def contenders(session: Session, evaluation_id: str) -> Sequence[Contender]:
+    """What an evaluation compares, the control first."""
+    query = select(Contender).where(Contender.evaluation_id == evaluation_id)
+    return session.scalars(query.order_by(Contender.position)).all()
+
+
+def findings(session: Session, evaluation_id: str, check: str | None = None) -> Sequence[FindingPlace]:
+    """Every finding with a measured verdict, of one check or of all."""
+    query = _on_findings(
+        select(
+            Batch.contender_id, Cell.id, FindingRecord.check, FindingRecord.character, FindingRecord.verdict
+        ).select_from(Cell)
+    ).where(Cell.evaluation_id == evaluation_id, FindingRecord.verdict.in_(VERDICTS))
+    if check is not None:
+        query = query.where(FindingRecord.check == check)
+    return [FindingPlace(*row) for row in session.execute(query.order_by(Cell.id, FindingRecord.position))]
+
+
+def finding_counts(session: Session, evaluation_id: str) -> dict[tuple[int, str, str], int]:
+    """How many findings there are, by contender, check and measured verdict."""
+    query = (
+        _on_findings(
+            select(
+                Batch.contender_id, FindingRecord.check, FindingRecord.verdict, func.count(FindingRecord.id)
+            ).select_from(Cell)
+        )
+        .where(Cell.evaluation_id == evaluation_id, FindingRecord.verdict.in_(VERDICTS))
+        .group_by(Batch.contender_id, FindingRecord.check, FindingRecord.verdict)
+    )
+    return {(row[0], row[1], row[2]): row[3] for row in session.execute(query)}
+
+
+def all_findings(session: Session, evaluation_id: str) -> Sequence[tuple[int, str, str, str | None]]:
+    """Cell, check, verdict and severity of every finding, measured or not."""
+    query = _on_findings(
+        select(Cell.id, FindingRecord.check, FindingRecord.verdict, FindingRecord.severity).select_from(Cell)
+    ).where(Cell.evaluation_id == evaluation_id)
+    return [row._tuple() for row in session.execute(query)]
+
+
+def cells(session: Session, evaluation_id: str) -> Sequence[CellPlace]:
+    """Every cell whose picture was judged or is invalid, in the order of the plan."""
+    query = (
+        select(Batch.contender_id, Cell.id, Cell.scenario, Cell.seed, Image.invalid, Detection.failure)
+        .select_from(Cell)
+        .join(Batch, Cell.batch_id == Batch.id)
+        .join(Image, Cell.image_key == Image.key)
+        .outerjoin(Detection, Cell.detection_id == Detection.id)
+        .where(Cell.evaluation_id == evaluation_id, Cell.detection_id.is_not(None) | Image.invalid.is_not(None))
+        .order_by(Batch.position, Cell.position)
+    )
+    return [CellPlace(*row) for row in session.execute(query)]
+
+
+def find_cell(session: Session, evaluation_id: str, contender_id: int, scenario: str, seed: int) -> int | None:
+    """The cell of a contender, scenario and seed."""
+    query = (
+        select(Cell.id)
+        .join(Batch, Cell.batch_id == Batch.id)
+        .where(
+            Cell.evaluation_id == evaluation_id,
+            Batch.contender_id == contender_id,
+            Cell.scenario == scenario,
+            Cell.seed == seed,
+        )
+    )
+    return session.scalar(query)
+
+
+def finding_bodies(session: Session, cell_ids: Collection[int]) -> dict[int, list[dict[str, Any]]]:
+    """The whole findings on some cells' pictures, by cell."""
+    bodies: dict[int, list[dict[str, Any]]] = {}
+    wanted = sorted(set(cell_ids))
+    for start in range(0, len(wanted), _AT_A_TIME):
+        part = wanted[start : start + _AT_A_TIME]
+        query = (
+            select(Cell.id, FindingRecord.body)
+            .join(FindingRecord, FindingRecord.detection_id == Cell.detection_id)
+            .where(Cell.id.in_(part))
+        )
+        for cell, body in session.execute(query.order_by(Cell.id, FindingRecord.position)):
+            bodies.setdefault(cell, []).append(body)
+    return bodies
+
+
+def draws(session: Session, evaluation_id: str) -> Sequence[AuditDraw]:
+    """Every draw, oldest first."""
+    return session.scalars(
+        select(AuditDraw).where(AuditDraw.evaluation_id == evaluation_id).order_by(AuditDraw.id)
+    ).all()
+
+
+def targets(session: Session, evaluation_id: str) -> dict[str, AuditItem]:
+    """Every item by what it is about."""
+    query = select(AuditItem).where(AuditItem.evaluation_id == evaluation_id)
+    return {item.target: item for item in session.scalars(query)}
+
+
+def items(session: Session, evaluation_id: str, after: int = 0, limit: int | None = None) -> Sequence[ItemPlace]:
+    """Items in the order they came, with their pictures, those behind item ``after``."""
+    query = _items(evaluation_id).where(AuditItem.id > after).order_by(AuditItem.id)
+    if limit is not None:
+        query = query.limit(limit)
+    return [ItemPlace(*row) for row in session.execute(query)]
+
+
+def find_item(session: Session, evaluation_id: str, item_id: int) -> ItemPlace | None:
+    """One item of an evaluation."""
+    row = session.execute(_items(evaluation_id).where(AuditItem.id == item_id)).one_or_none()
+    return ItemPlace(*row) if row else None
+
+
+def next_item(session: Session, evaluation_id: str, second: bool) -> ItemPlace | None:
+    """The first drawn item that waits for a label, or for a second one."""
+    query = _items(evaluation_id).where(AuditItem.draw_id.is_not(None), ~_has_label(second))
+    if second:
+        query = query.where(_has_label(False))
+    row = session.execute(query.order_by(AuditItem.draw_id, AuditItem.position).limit(1)).first()
+    return ItemPlace(*row) if row else None
+
+
+def waiting(session: Session, evaluation_id: str, second: bool) -> int:
+    """How many drawn items wait for a label, or for a second one."""
+    query = select(func.count(AuditItem.id)).where(
+        AuditItem.evaluation_id == evaluation_id, AuditItem.draw_id.is_not(None), ~_has_label(second)
+    )
+    if second:
+        query = query.where(_has_label(False))
+    return session.scalar(query) or 0
+
+
+def last_label(session: Session, evaluation_id: str, person: str) -> AuditLabel | None:
+    """The latest label of a person that was not taken back."""
+    query = (
+        select(AuditLabel)
+        .join(AuditItem, AuditLabel.item_id == AuditItem.id)
+        .where(AuditItem.evaluation_id == evaluation_id, AuditLabel.person == person, AuditLabel.undone_at.is_(None))
+        .order_by(AuditLabel.created_at.desc(), AuditLabel.id.desc())
+    )
+    return session.scalar(query.limit(1))
+
+
+def take_back(session: Session, label_ids: Collection[int]) -> None:
+    """Mark labels as taken back; they stay."""
+    session.execute(update(AuditLabel).where(AuditLabel.id.in_(label_ids)).values(undone_at=time.time()))
+
+
+def control_images(session: Session, evaluation_id: str, places: Collection[tuple[str, int]]) -> dict[Any, str]:
+    """The control's image for some (scenario, seed)."""
+    wanted = set(places)
+    query = (
+        select(Cell.scenario, Cell.seed, Image.sha256)
+        .join(Batch, Cell.batch_id == Batch.id)
+        .join(Contender, Batch.contender_id == Contender.id)
+        .join(Image, Cell.image_key == Image.key)
+        .where(Cell.evaluation_id == evaluation_id, Contender.checkpoint_id.is_(None))
+        .where(Cell.scenario.in_({scenario for scenario, _ in wanted}))
+    )
+    return {(row[0], row[1]): row[2] for row in session.execute(query) if (row[0], row[1]) in wanted}
+
+
+def _on_findings(query: Select[Any]) -> Select[Any]:
+    return query.join(Batch, Cell.batch_id == Batch.id).join(
+        FindingRecord, FindingRecord.detection_id == Cell.detection_id
+    )
+
+
+def _items(evaluation_id: str) -> Select[Any]:
+    return (
+        select(AuditItem, Batch.contender_id, Cell.scenario, Cell.seed, Image.sha256)
+        .join(Cell, AuditItem.cell_id == Cell.id)
+        .join(Batch, Cell.batch_id == Batch.id)
+        .outerjoin(Image, Cell.image_key == Image.key)
+        .where(AuditItem.evaluation_id == evaluation_id)
+    )
+
+
+def _has_label(second: bool) -> Any:
+    label = aliased(AuditLabel)
+    current = and_(label.item_id == AuditItem.id, label.undone_at.is_(None), label.second.is_(second))
+    return select(label.id).where(current).exists()
