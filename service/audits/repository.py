@@ -6,7 +6,7 @@ import time
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, and_, func, select, update
+from sqlalchemy import and_, func, select, update
 from sqlalchemy.orm import Session, aliased
 
 from service.audits.counts import VERDICTS
@@ -223,13 +223,13 @@ def control_images(session: Session, evaluation_id: str, places: Collection[tupl
     return {(row[0], row[1]): row[2] for row in session.execute(query) if (row[0], row[1]) in wanted}
 
 
-def _on_findings(query: Select[Any]) -> Select[Any]:
+def _on_findings(query: Any) -> Any:
     return query.join(Batch, Cell.batch_id == Batch.id).join(
         FindingRecord, FindingRecord.detection_id == Cell.detection_id
     )
 
 
-def _items(evaluation_id: str) -> Select[Any]:
+def _items(evaluation_id: str) -> Any:
     return (
         select(AuditItem, Batch.contender_id, Cell.scenario, Cell.seed, Image.sha256)
         .join(Cell, AuditItem.cell_id == Cell.id)

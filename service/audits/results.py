@@ -322,7 +322,7 @@ def _answer_after(picture: CheckResult | None) -> str:
     )  # fmt: skip
     name = _label(after)
     same = f"{name} still fails least" if after is before else f"{name} fails least instead of {_label(before)}"
-    return f"Corrected, {same}: {percent(after.rate.corrected)} ({percent(low)} to {percent(high)}); {open_}."
+    return f"Corrected, {same}: {percent(after.rate.corrected or 0.0)} ({percent(low)} to {percent(high)}); {open_}."
 
 
 def _label(each: EntrantRate) -> str:
