@@ -35,11 +35,12 @@ class Settings(BaseSettings):
     )
     base: str = Field(
         "miniature",
-        description='"miniature", a diffusers folder, a hub name, a .safetensors file, "comfyui:FOLDER", or '
-        '"images:FOLDER" for pictures that exist.',
+        description='"miniature", a diffusers folder, a hub name, a .safetensors file, "comfyui:FOLDER", '
+        '"comfyui+http://127.0.0.1:8188", or "images:FOLDER" for pictures that exist.',
     )
     text_encoder: Path | None = Field(None, description="The text encoder's file, for a base kept as single files.")
     vae: Path | None = Field(None, description="The VAE's file, for a base kept as single files.")
+    workflow: Path | None = Field(None, description="A workflow in API format, for a ComfyUI as the base.")
     tokenizers: Path | None = Field(None, description="Folder of the tokenizers, for a base kept as single files.")
     extra_loras: tuple[str, ...] = Field((), description='Fixed LoRAs under the swept one: "turbo.safetensors:1.0".')
     image_format: Literal["png", "webp"] = Field("png", description="How images are stored; both are lossless.")
@@ -52,7 +53,12 @@ class Settings(BaseSettings):
     @property
     def whole_base(self) -> str:
         """The base with the files that are named beside it."""
-        named = {"text_encoder": self.text_encoder, "vae": self.vae, "tokenizers": self.tokenizers}
+        named = {
+            "text_encoder": self.text_encoder,
+            "vae": self.vae,
+            "tokenizers": self.tokenizers,
+            "workflow": self.workflow,
+        }
         return ";".join([self.base, *(f"{name}={path}" for name, path in named.items() if path is not None)])
 
     @cached_property

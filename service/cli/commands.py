@@ -40,7 +40,8 @@ Dtype = Annotated[str | None, typer.Option(help="auto, float32, bfloat16 or floa
 Base = Annotated[
     str | None,
     typer.Option(
-        help='"miniature", a diffusers folder, a hub name, comfyui:FOLDER, a .safetensors file, or images:FOLDER.'
+        help='"miniature", a diffusers folder, a hub name, comfyui:FOLDER, a .safetensors file, '
+        "comfyui+http://HOST:PORT, or images:FOLDER."
     ),
 ]
 TextEncoder = Annotated[Path | None, typer.Option(help="Text encoder's file, for a base kept as single files.")]
@@ -81,6 +82,7 @@ def evaluate(
     text_encoder: TextEncoder = None,
     vae: Vae = None,
     tokenizers: Tokenizers = None,
+    workflow: Annotated[Path | None, typer.Option(help="Your own workflow (API format), for a ComfyUI.")] = None,
     with_: With = None,
     epochs: Annotated[str | None, typer.Option(help="Only these epochs: 120-150, 120- or 148.")] = None,
     final_epoch: Annotated[
@@ -117,6 +119,7 @@ def evaluate(
       bleedcheck evaluate ./my-run --suite keikana --base circlestone-labs/Anima-Base-v1.0-Diffusers \\
           --with turbo.safetensors:1.0 --epochs 120-150 --size 1024x1024 --device cuda --dtype bfloat16
       bleedcheck evaluate ./my-run --base comfyui:$HOME/ComfyUI --with anima-turbo.safetensors:1.0
+      bleedcheck evaluate ./my-run --base comfyui+http://127.0.0.1:8188 --workflow mine.json
       bleedcheck evaluate ./my-run --suite my-suite.yaml --seeds 7,13,99 --json
 
     Images made elsewhere are judged with --base images:FOLDER; they lie at FOLDER/<LoRA file without
@@ -127,7 +130,7 @@ def evaluate(
     from service.evaluations.asking import make_request
 
     settings: dict[str, Any] = {"base": base, "device": device, "dtype": dtype, "detector_profile": profile}
-    settings |= {"text_encoder": text_encoder, "vae": vae, "tokenizers": tokenizers}
+    settings |= {"text_encoder": text_encoder, "vae": vae, "tokenizers": tokenizers, "workflow": workflow}
     with opened(data_dir, extra_loras=tuple(with_) if with_ else None, **settings) as space:
         wanted = chosen_suite(suite, seeds, size)
         checkpoints = registered(space, folder, epochs, final_epoch)

@@ -9,6 +9,7 @@ from service.database.models import Checkpoint
 from service.errors import InvalidInput, NotFound, UnknownSuite
 from service.evaluations.requests import EvaluationRequest, parse_extra
 from service.evaluations.workspace import Workspace
+from service.generation.comfyui import is_comfyui
 from service.generation.original import is_single_file, whole_paths
 from service.settings import IMAGES_PREFIX, Settings
 from service.storage import repository
@@ -123,6 +124,10 @@ def make_request(
 
 def _whole_path(base: str) -> str:
     """A folder by its absolute path, so that the request means the same in another working folder."""
+    if is_comfyui(base):
+        address, *parts = base.split(";")
+        named = [part.partition("=") for part in parts]
+        return ";".join([address, *(f"{n}={Path(v).resolve() if n == 'workflow' else v}" for n, _, v in named)])
     if is_single_file(base):
         return whole_paths(base)
     prefix = IMAGES_PREFIX if base.startswith(IMAGES_PREFIX) else ""

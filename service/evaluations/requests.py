@@ -17,6 +17,7 @@ from service.errors import InvalidInput
 from service.evaluations.folder import files_mark, folder_mark
 from service.evaluations.keys import digest
 from service.generation.bases import Base, find_base
+from service.generation.comfyui import is_comfyui, parse_address
 from service.settings import IMAGES_PREFIX
 from service.storage.files import sha256_of
 from service.suites import Suite
@@ -121,6 +122,8 @@ def _base_mark(base: str) -> Any:
     """
     if base.startswith(IMAGES_PREFIX):
         return folder_mark(Path(base.removeprefix(IMAGES_PREFIX)))
+    if is_comfyui(base):
+        return files_mark(parse_address(base).files())
     found = find_base(base)
     if isinstance(found, Base) and found.revision is not None:
         return found.revision

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from service.generation.bases import MINIATURE, find_base, licence_notice
+from service.generation.comfyui import is_comfyui, parse_address
 from service.generation.port import GenerationSettings, Generator
 
 logger = logging.getLogger(__name__)
@@ -27,7 +28,8 @@ def open_generator(
     """Load a base model once, ready for the control; this takes seconds for the miniature, longer for a real base.
 
     Args:
-        base: see :func:`service.generation.bases.find_base`.
+        base: see :func:`service.generation.bases.find_base`; or a running ComfyUI, see
+            :mod:`service.generation.comfyui.address`.
         settings: how images are made.
         device: ``auto`` (CUDA where there is one), ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
         dtype: ``auto`` (bfloat16 on CUDA, else float32: on CPUs bfloat16 is several times slower), ``float32``,
@@ -38,6 +40,10 @@ def open_generator(
         BaseNotFound, UnusableBase, UnusableSettings: see the messages.
         UnmappedKeys: an extra file does not fit the base.
     """
+    if is_comfyui(base):
+        from service.generation.comfyui.generator import ComfyUIGenerator
+
+        return ComfyUIGenerator(parse_address(base), settings, extra)
     found = find_base(base)
     notice = licence_notice(base)
     if notice:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from service.errors import MissingWeights
 from service.generation.bases import Base, find_base
+from service.generation.comfyui import is_comfyui
 from service.generation.original import AnimaFiles
 from service.settings import IMAGES_PREFIX
 
@@ -32,7 +33,7 @@ def check_fits(path: Path, base: str) -> bool:
         UnmappedKeys: some tensor has none, or another shape; the message names them.
         UnreadableCheckpoint: the file is no readable adapter.
     """
-    if base.startswith(IMAGES_PREFIX):
+    if base.startswith(IMAGES_PREFIX) or is_comfyui(base):
         return False
     try:
         found = find_base(base)
