@@ -23,7 +23,7 @@ TITLE = "bleedcheck:"
 Graph = dict[str, dict[str, Any]]
 
 # What a node of that title has to take, and under which name ComfyUI's nodes take it.
-_TITLED = {
+_TITLED: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "prompt": {"prompt": ("text", "prompt", "string", "value", "text_g", "text_l")},
     "negative": {"negative": ("text", "prompt", "string", "value", "text_g", "text_l")},
     "seed": {"seed": ("seed", "noise_seed", "value")},

@@ -1,7 +1,7 @@
 """ComfyUI as a generator. With BLEEDCHECK_COMFYUI=127.0.0.1:8188 the first tests run against a real one.
 
-A real one needs Anima's three files and two LoRA files for it in the folder that BLEEDCHECK_COMFYUI_LORAS names (its own
-``models/loras``). Tests of failures need the one in ``server.py``.
+A real one needs Anima's three files and two LoRA files for it in the folder that BLEEDCHECK_COMFYUI_LORAS names (its
+own ``models/loras``). Tests of failures need the one in ``server.py``.
 """
 
 from __future__ import annotations
