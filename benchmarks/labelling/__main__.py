@@ -15,7 +15,7 @@ from benchmarks.labelling.labels import agreement, read_labels
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line."""
     options = _parser().parse_args(arguments)
-    commands = {"plan": _plan, "pictures": _pictures, "sheets": _sheets, "agree": _agree}
+    commands = {"plan": _plan, "pictures": _pictures, "sheets": _sheets, "agree": _agree, "compare": _compare}
     return commands[options.command](options)
 
 
@@ -43,6 +43,13 @@ def _parser() -> argparse.ArgumentParser:
     sheets.add_argument("--pictures", type=Path, required=True)
     sheets.add_argument("--numbers", type=int, nargs="+", help="only these pictures")
     sheets.add_argument("--out", type=Path, required=True)
+    compare = commands.add_parser("compare", help="hold the detectors against the labels")
+    compare.add_argument("--cells", type=Path, required=True)
+    compare.add_argument("--labels", type=Path, required=True)
+    compare.add_argument("--pictures", type=Path, required=True)
+    compare.add_argument("--suite", default="keikana")
+    compare.add_argument("--device", default="cpu")
+    compare.add_argument("--json", action="store_true")
     agree = commands.add_parser("agree", help="compare two rounds of labels")
     agree.add_argument("first", type=Path)
     agree.add_argument("second", type=Path)
@@ -89,6 +96,18 @@ def _sheets(options: argparse.Namespace) -> int:
     cells = [cell for cell in read_cells(options.cells) if not wanted or cell.number in wanted]
     for path in write_sheets(cells, options.pictures, options.out):
         print(path)
+    return 0
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from benchmarks.labelling.compare import compare, markdown, summary
+    from detectors import open_detectors
+    from service.suites import load_suite
+
+    cells, labels = read_cells(options.cells), read_labels(options.labels)
+    detectors = open_detectors(device=options.device)
+    result = summary(compare(cells, labels, options.pictures, detectors, load_suite(options.suite)))
+    print(json.dumps(result) if options.json else markdown(result))
     return 0
 
 

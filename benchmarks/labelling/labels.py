@@ -8,9 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from detectors.vocabulary import AHOGE_STATES, HAIR_COLORS, HAIR_LENGTHS
 from service.rankings import wilson
 
 UNSURE = "?"
+HAIR = (*HAIR_COLORS, "absent")
 QUESTIONS: dict[str, tuple[str, ...]] = {
     # How many people there are, whoever they are; a second head on one body counts as a person of its own.
     "people": ("0", "1", "2", "3", "4"),
@@ -18,15 +20,18 @@ QUESTIONS: dict[str, tuple[str, ...]] = {
     "fusion": ("no", "yes"),
     # What came out, whatever was asked for.
     "pose": ("solo", "apart", "together", "hug", "piggyback", "princess_carry", "lap_sit", "other"),
-    # Of the person who is most like Kei, then Kana; "absent" if nobody is. The ahoge is no evidence for who is who.
-    "kei_ahoge": ("none", "tuft", "ahoge", "absent"),
-    "kana_ahoge": ("none", "tuft", "ahoge", "absent"),
-    # Colour and length together, as the other one's, or neither's.
-    "kei_hair": ("own", "kana", "other", "absent"),
-    "kana_hair": ("own", "kei", "other", "absent"),
-    # The worst of her visible hands; "hidden" if none is visible and nothing says that one should be.
-    "kei_hands": ("holds", "minor", "fused", "lost", "hidden", "absent"),
-    "kana_hands": ("holds", "minor", "fused", "lost", "hidden", "absent"),
+    # Of the person whose head is further left, and of the other one. One alone counts as left. Position, not name,
+    # because a picture of two look-alikes shows hair and ahoge plainly, but not who is who.
+    "left_hair": HAIR,
+    "left_length": (*HAIR_LENGTHS, "absent"),
+    "left_ahoge": (*AHOGE_STATES, "absent"),
+    "right_hair": HAIR,
+    "right_length": (*HAIR_LENGTHS, "absent"),
+    "right_ahoge": (*AHOGE_STATES, "absent"),
+    # Which of them is Kei, by everything but the ahoge.
+    "kei": ("left", "right", "absent"),
+    # The worst visible hand of the picture.
+    "hands": ("holds", "minor", "fused", "lost"),
 }
 """Questions and their answers; every question may also be answered with :data:`UNSURE`."""
 

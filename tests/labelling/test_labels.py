@@ -27,9 +27,9 @@ def row(number: int, **answers: str) -> dict[str, str]:
 
 
 def test_answers_come_back_by_number(tmp_path: Path) -> None:
-    labels = read_labels(write(tmp_path / "a.csv", [row(3), row(9, fusion="yes", kei_hands="?")]))
+    labels = read_labels(write(tmp_path / "a.csv", [row(3), row(9, fusion="yes", hands="?")]))
     assert labels[3]["fusion"] == "no"
-    assert (labels[9]["fusion"], labels[9]["kei_hands"]) == ("yes", "?")
+    assert (labels[9]["fusion"], labels[9]["hands"]) == ("yes", "?")
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_answers_come_back_by_number(tmp_path: Path) -> None:
         ([row(1, fusion="maybe")], COLUMNS, "line 2, fusion: 'maybe'"),
         ([row(1), row(1)], COLUMNS, "line 3: picture 1 is there twice"),
         ([{**row(1), "number": "one"}], COLUMNS, "'one' is no picture number"),
-        ([row(1)], COLUMNS[:-1], "no column kana_hands"),
+        ([row(1)], COLUMNS[:-1], "no column hands"),
     ],
 )
 def test_a_wrong_file_is_refused_by_name(
@@ -52,9 +52,9 @@ def test_a_wrong_file_is_refused_by_name(
 def test_kappa_is_scikit_learns() -> None:
     answers = ["none", "tuft", "ahoge", "ahoge", "none", "tuft", "ahoge", "none"]
     others = ["none", "ahoge", "ahoge", "ahoge", "none", "tuft", "none", "none"]
-    first = {n: row(n, kei_ahoge=answer) for n, answer in enumerate(answers)}
-    second = {n: row(n, kei_ahoge=answer) for n, answer in enumerate(others)}
-    found = {each.question: each for each in agreement(first, second)}["kei_ahoge"]
+    first = {n: row(n, left_ahoge=answer) for n, answer in enumerate(answers)}
+    second = {n: row(n, left_ahoge=answer) for n, answer in enumerate(others)}
+    found = {each.question: each for each in agreement(first, second)}["left_ahoge"]
     assert (found.n, found.same, found.unsure) == (8, 6, 0)
     assert found.kappa == pytest.approx(cohen_kappa_score(answers, others))
 

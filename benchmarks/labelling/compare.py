@@ -1,0 +1,175 @@
+"""The detectors against labels on generated pictures."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from benchmarks.accuracy.measure import Counts, answer_of, figures
+from benchmarks.labelling.cells import LabelledCell
+from benchmarks.labelling.labels import UNSURE, Row
+from detectors import DetectorSet, Finding
+from detectors.context import Context, Person
+from detectors.vocabulary import AHOGE_STATES, HAIR_COLORS, HAIR_LENGTHS
+from service.rankings import wilson
+from service.suites import Suite
+
+SIDES = ("left", "right")
+READINGS = {
+    "hair": ("hair_color", HAIR_COLORS),
+    "length": ("hair_length", HAIR_LENGTHS),
+    "ahoge": ("ahoge", AHOGE_STATES),
+}
+"""Question about one person -> the head network's own question, and its answers in order."""
+KEI, KANA = "Kei", "Kana"
+_AHOGE_TRUTH = {
+    "ahoge_bleed": {"none": "holds", "tuft": "minor", "ahoge": "fails"},
+    "ahoge_missing": {"none": "fails", "tuft": "minor", "ahoge": "holds"},
+}
+
+
+@dataclass
+class Compared:
+    """What was counted.
+
+    Attributes:
+        counts: verdicts against truth, by check.
+        readings: (question, label, what the head network says) by count.
+        pictures: how many were compared.
+        heads: labelled people, and how many of them have a head that was read.
+    """
+
+    counts: Counts = field(default_factory=Counts)
+    readings: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    pictures: int = 0
+    heads: tuple[int, int] = (0, 0)
+
+    def add(self, label: Row, context: Context, findings: Sequence[Finding]) -> None:
+        """Count one picture."""
+        self.pictures += 1
+        for check, character, truth in truths(label, context):
+            for finding in findings:
+                if (finding.check, finding.character) == (check, character):
+                    self.counts.answers["", check, truth, answer_of(finding)] += 1
+        seen = from_left(context.people)
+        labelled = [side for side in SIDES if label[f"{side}_hair"] != "absent"]
+        read = len(seen) == len(labelled)
+        self.heads = (self.heads[0] + len(labelled), self.heads[1] + len(labelled) * read)
+        if not read:
+            return
+        for side, person in zip(labelled, seen, strict=True):
+            for question, (name, words) in READINGS.items():
+                wanted = label[f"{side}_{question}"]
+                if wanted != UNSURE and person.head is not None:
+                    answer = words[int(np.argmax(person.head.answers[name]))]
+                    self.readings[question, wanted, answer] += 1
+
+
+def from_left(people: Sequence[Person]) -> list[Person]:
+    """Those with a head that was read, by where the head is."""
+    seen = [person for person in people if person.head is not None and person.head.answers]
+    return sorted(seen, key=lambda person: person.head.box[0] + person.head.box[2] if person.head else 0.0)
+
+
+def truths(label: Row, context: Context) -> list[tuple[str, str | None, str]]:
+    """(check, character, right answer) for every check that the labels answer and the scenario asks for."""
+    cast = [character.name for character in context.expectation.cast]
+    found: list[tuple[str, str | None, str]] = []
+    if label["people"] not in (UNSURE, str(len(cast))):
+        found.append(("cast", None, "fails"))
+    elif label["people"] != UNSURE and (len(cast) == 1 or label["kei"] in SIDES):
+        found.append(("cast", None, "holds"))  # of two look-alikes nobody can say whether one of them is there twice
+    if label["fusion"] != UNSURE:
+        found.append(("fusion", None, "fails" if label["fusion"] == "yes" else "holds"))
+    for check, name in (("ahoge_bleed", KEI), ("ahoge_missing", KANA)):
+        state = label.get(f"{_side(label, name, cast)}_ahoge", UNSURE)
+        if name in cast and state in _AHOGE_TRUTH[check]:
+            found.append((check, name, _AHOGE_TRUTH[check][state]))
+    if label["hands"] == "holds":
+        found += [("hands", name, "holds") for name in cast]  # a broken hand is labelled for the picture, not for whom
+    return found
+
+
+def _side(label: Row, name: str, cast: Sequence[str]) -> str | None:
+    """Where a character stands, by the labels; alone she is on the left, whoever she looks like."""
+    if len(cast) == 1:
+        return "left"
+    kei = label["kei"]
+    if kei not in SIDES:
+        return None
+    return kei if name == KEI else SIDES[1 - SIDES.index(kei)]
+
+
+def compare(
+    cells: Sequence[LabelledCell],
+    labels: Mapping[int, Row],
+    pictures: Path,
+    detectors: DetectorSet,
+    suite: Suite,
+    batch: int = 8,
+) -> Compared:
+    """Judge every labelled picture and count."""
+    compared = Compared()
+    wanted = [cell for cell in cells if cell.number in labels]
+    for start in range(0, len(wanted), batch):
+        part = wanted[start : start + batch]
+        images = [np.asarray(Image.open(pictures / cell.name).convert("RGB")) for cell in part]
+        contexts = detectors.look(images, [suite.expectation(cell.scenario) for cell in part])
+        for cell, context in zip(part, contexts, strict=True):
+            compared.add(labels[cell.number], context, detectors.judge(context))
+    return compared
+
+
+def summary(compared: Compared) -> dict[str, Any]:
+    """Everything that ``--json`` prints: figures by check, and how often a head was read as it was labelled."""
+    checks = {check: figures(compared.counts, check, ["fails"]) for check in ("cast", "fusion", *_AHOGE_TRUTH)}
+    checks["hands"] = figures(compared.counts, "hands", ["lost", "fused"])
+    readings = {}
+    for question in READINGS:
+        rows = {(wanted, answer): n for (q, wanted, answer), n in compared.readings.items() if q == question}
+        right, n = sum(count for (wanted, answer), count in rows.items() if wanted == answer), sum(rows.values())
+        wrong = {f"{wanted} read as {answer}": count for (wanted, answer), count in rows.items() if wanted != answer}
+        readings[question] = {
+            "right": right,
+            "n": n,
+            "interval": wilson(right, n),
+            "wrong": dict(sorted(wrong.items())),
+        }
+    return {
+        "images": compared.pictures,
+        "people_labelled": compared.heads[0],
+        "people_read": compared.heads[1],
+        "checks": checks,
+        "readings": readings,
+    }
+
+
+def markdown(result: Mapping[str, Any]) -> str:
+    """The tables for RESULTS.md."""
+
+    def number(value: float | None) -> str:
+        return "-" if value is None else f"{value:.3f}"
+
+    def span(interval: Sequence[float] | None) -> str:
+        return "" if interval is None else f" [{interval[0]:.3f}, {interval[1]:.3f}]"
+
+    lines = ["| check | precision | recall | F1 | faults of n | not measurable |", "|---|---|---|---|---|---|"]
+    for name, f in result["checks"].items():
+        precision, recall = (
+            number(f["precision"]) + span(f["precision_interval"]),
+            number(f["recall"]) + span(f["interval"]),
+        )
+        faults = f"{f['positives']} of {f['n']}"
+        lines.append(f"| {name} | {precision} | {recall} | {number(f['f1'])} | {faults} | {f['not_measurable']} |")
+    lines += ["", "| read on heads | right | wrong |", "|---|---|---|"]
+    for name, f in result["readings"].items():
+        wrong = "; ".join(f"{words}: {count}" for words, count in f["wrong"].items()) or "none"
+        share = number(f["right"] / f["n"] if f["n"] else None) + span(f["interval"])
+        lines.append(f"| {name} | {share}, {f['right']} of {f['n']} | {wrong} |")
+    return "\n".join(lines)

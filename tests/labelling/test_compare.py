@@ -1,0 +1,99 @@
+"""Labels against what the detectors say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.labelling.cells import read_cells
+from benchmarks.labelling.compare import Compared, from_left, summary, truths
+from benchmarks.labelling.labels import QUESTIONS, read_labels
+from detectors import Expectation, Finding, Severity, Verdict
+from detectors.assignment import Assignment
+from detectors.context import Context, Head, Person
+from detectors.vocabulary import AHOGE_STATES, HAIR_COLORS, HAIR_LENGTHS
+from service.suites import load_suite
+
+SETS = Path(__file__).parents[2] / "benchmarks" / "labelling" / "sets"
+LABEL = {
+    "people": "2",
+    "fusion": "no",
+    "pose": "hug",
+    "left_hair": "blonde",
+    "left_length": "long",
+    "left_ahoge": "ahoge",
+    "right_hair": "black",
+    "right_length": "short",
+    "right_ahoge": "ahoge",
+    "kei": "left",
+    "hands": "holds",
+}
+
+
+def one_hot(words: tuple[str, ...], word: str) -> tuple[float, ...]:
+    return tuple(float(each == word) for each in words)
+
+
+def person(x: float, hair: str, ahoge: str) -> Person:
+    answers = {
+        "hair_color": one_hot(HAIR_COLORS, hair),
+        "hair_length": one_hot(HAIR_LENGTHS, "long"),
+        "ahoge": one_hot(AHOGE_STATES, ahoge),
+    }
+    box = (x, 10.0, x + 40, 60.0)
+    return Person(box, 0.9, np.zeros((4, 4), bool), Head(box, 0.9, answers))
+
+
+def context(*people: Person, scenario: str = "hug") -> Context:
+    expectation: Expectation = load_suite("keikana").expectation(scenario)
+    return Context((256, 256), 1.0, expectation, people, Assignment())
+
+
+def test_positions_become_names() -> None:
+    found = {(check, name): truth for check, name, truth in truths(LABEL, context())}
+    assert found["ahoge_bleed", "Kei"] == "fails"
+    assert found["ahoge_missing", "Kana"] == "holds"
+    assert found["hands", "Kana"] == "holds"
+    swapped = {(check, name): truth for check, name, truth in truths({**LABEL, "kei": "right"}, context())}
+    assert swapped["ahoge_bleed", "Kei"] == "fails"
+    assert swapped["ahoge_missing", "Kana"] == "holds"
+
+
+def test_look_alikes_have_no_names_and_no_certain_cast() -> None:
+    checks = {check for check, _, _ in truths({**LABEL, "kei": "?"}, context())}
+    assert checks == {"fusion", "hands"}
+    assert ("cast", None, "fails") in truths({**LABEL, "kei": "?", "people": "3"}, context())
+
+
+def test_alone_she_is_on_the_left_whoever_she_looks_like() -> None:
+    label = {**LABEL, "people": "1", "kei": "absent", "right_ahoge": "absent"}
+    assert ("ahoge_bleed", "Kei", "fails") in truths(label, context(scenario="kei-solo"))
+
+
+def test_heads_are_read_from_the_left_and_counted() -> None:
+    people = (person(150, "black", "ahoge"), person(20, "orange", "ahoge"))
+    assert [p.box[0] for p in from_left(people)] == [20, 150]
+    compared = Compared()
+    finding = Finding("ahoge_bleed", Verdict.FAILS, "x", "1", "Kei", Severity.CLEAR)
+    compared.add(LABEL, context(*people), [finding])
+    result = summary(compared)
+    assert result["checks"]["ahoge_bleed"]["recall"] == 1.0
+    assert result["readings"]["hair"]["wrong"] == {"blonde read as orange": 1}
+    assert (result["readings"]["ahoge"]["right"], result["readings"]["ahoge"]["n"]) == (2, 2)
+    assert result["readings"]["length"]["wrong"] == {"short read as long": 1}
+
+
+def test_a_picture_with_another_number_of_heads_is_not_read() -> None:
+    compared = Compared()
+    compared.add(LABEL, context(person(20, "blonde", "none")), [])
+    assert compared.heads == (2, 0)
+    assert not compared.readings
+
+
+@pytest.mark.parametrize("path", sorted(SETS.glob("*.csv")), ids=lambda path: path.stem)
+def test_every_shipped_label_has_its_picture_and_its_checkpoint(path: Path) -> None:
+    labels, cells = read_labels(path), {cell.number: cell for cell in read_cells(path.with_suffix(".jsonl"))}
+    assert labels.keys() == cells.keys()
+    assert set(next(iter(labels.values()))) == set(QUESTIONS)
