@@ -5,22 +5,30 @@ BleedcheckError                     500
 │   ├── UnreadableCheckpoint        422
 │   ├── UnmappedKeys                422
 │   ├── UnreadableImage             422
-│   └── UnknownSuite                422
+│   ├── UnknownSuite                422
+│   │   └── InvalidSuite            422   with line and field of every fault
+│   └── KeyReused                   422   an Idempotency-Key for two different requests
+├── Unauthorized                    401   a key is needed
 ├── NotAllowed                      403   the operator's settings forbid it
+│   └── CrossSite                   403   another site's page sent it
+├── WrongHost                       421   it was meant for another server
 ├── NotFound                        404
 ├── Conflict                        409   somebody else is at work, or the thing is in another state
 │   └── CheckpointChanged           409
 ├── TooLarge                        413
 ├── MissingWeights                  503   a model file has to be put somewhere first
+├── NotReady                        503   the server cannot do its work at the moment
 └── StorageFailed                   507   the disk is full or cannot be written
 
 Domains derive their own errors from these. The detectors know nothing of the service and have a tree of their own in
-:mod:`detectors.errors`; :data:`KNOWN` is both. One handler in :mod:`service.app` turns any of them into
+:mod:`detectors.errors`; :data:`KNOWN` is both. One handler in :mod:`service.web.problems` turns any of them into
 ``application/problem+json``; the command line prints the message in one line and ends with code 1.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
 from detectors.errors import DetectorError
@@ -54,10 +62,47 @@ class UnknownSuite(InvalidInput):
     """There is no suite of that name, or the suite file breaks its own rules."""
 
 
+@dataclass(frozen=True)
+class SuiteFault:
+    """One fault in a suite's text: its line (from 1), the field as a path, and what is wrong."""
+
+    line: int
+    field: str
+    message: str
+
+
+class InvalidSuite(UnknownSuite):
+    """A suite's text breaks the rules; ``faults`` says where."""
+
+    def __init__(self, message: str, faults: Sequence[SuiteFault] = ()) -> None:
+        super().__init__(message)
+        self.faults = tuple(faults)
+
+
+class KeyReused(InvalidInput):
+    """An Idempotency-Key came with another request than the first time."""
+
+
+class Unauthorized(BleedcheckError):
+    """A key is needed, or the key is not known."""
+
+    status = 401
+
+
 class NotAllowed(BleedcheckError):
     """The operator's settings forbid it."""
 
     status = 403
+
+
+class CrossSite(NotAllowed):
+    """Another site's page sent something that changes things."""
+
+
+class WrongHost(BleedcheckError):
+    """The request was meant for another host."""
+
+    status = 421
 
 
 class NotFound(BleedcheckError):
@@ -84,6 +129,12 @@ class TooLarge(BleedcheckError):
 
 class MissingWeights(BleedcheckError):
     """A model's weights are not on this machine; the message says which file to put where."""
+
+    status = 503
+
+
+class NotReady(BleedcheckError):
+    """The server cannot do its work at the moment."""
 
     status = 503
 

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Literal
 
 from platformdirs import user_data_path
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from service.access.origins import LOOPBACK_NAMES, is_loopback
 
 APP_NAME = "bleedcheck"
 IMAGES_PREFIX = "images:"
@@ -27,8 +29,13 @@ class Settings(BaseSettings):
 
     data_dir: Path = Field(default_factory=default_data_dir, description="Database, images, uploads, reports.")
     database_url: str | None = Field(None, description="SQLAlchemy URL; default: SQLite inside the data folder.")
-    host: str = Field("127.0.0.1", description="Address to listen on. There is no login: keep it on loopback.")
+    host: str = Field("127.0.0.1", description="Address to listen on; beyond loopback, keys are asked for.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on.")
+    allowed_hosts: tuple[str, ...] = Field(
+        (), description="Host names that the server answers to, besides loopback's; naming one asks for keys."
+    )
+    key: SecretStr | None = Field(None, min_length=20, description="A key that may write, besides those made here.")
+    max_body_bytes: int = Field(4 << 20, gt=0, description="Largest body of a request that hands in no file.")
     max_upload_bytes: int = Field(4 << 30, gt=0, description="Largest checkpoint file that is taken over HTTP.")
     allowed_folders: tuple[Path, ...] = Field(
         (), description="Folders whose files clients may register by path. None by default."
@@ -65,6 +72,18 @@ class Settings(BaseSettings):
     def url(self) -> str:
         """The database's URL."""
         return self.database_url or f"sqlite:///{self.data_dir.resolve() / 'bleedcheck.db'}"
+
+    @property
+    def keys_required(self) -> bool:
+        """Whether clients need a key: as soon as anybody but this machine may reach the server."""
+        return not all(is_loopback(name) for name in (self.host, *self.allowed_hosts))
+
+    @property
+    def answered_hosts(self) -> frozenset[str]:
+        """Names in a request's ``Host`` that are answered; "*" where any is: a key is asked for then."""
+        if not is_loopback(self.host) and not self.allowed_hosts:
+            return frozenset({"*"})
+        return LOOPBACK_NAMES | {name.lower() for name in self.allowed_hosts}
 
     @property
     def images_dir(self) -> Path:

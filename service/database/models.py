@@ -109,6 +109,7 @@ class Batch(Base):
     executor: Mapped[str | None]
     error: Mapped[str | None]
     seconds: Mapped[float | None]
+    finished_at: Mapped[float | None]
 
     contender: Mapped[Contender] = relationship(lazy="joined", innerjoin=True)
     cells: Mapped[list[Cell]] = relationship(order_by="Cell.position", lazy="selectin")
@@ -118,7 +119,10 @@ class Cell(Base):
     """One checkpoint (or the control) x scenario x seed. ``image_key`` is set once its image exists."""
 
     __tablename__ = "cells"
-    __table_args__ = (UniqueConstraint("batch_id", "position"),)
+    __table_args__ = (
+        UniqueConstraint("batch_id", "position"),
+        Index("ix_cells_scenario", "evaluation_id", "scenario", "id"),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     evaluation_id: Mapped[str] = mapped_column(ForeignKey("evaluations.id"), index=True)
@@ -127,7 +131,7 @@ class Cell(Base):
     scenario: Mapped[str]
     seed: Mapped[int]
     image_key: Mapped[str | None] = mapped_column(ForeignKey("images.key"), index=True)
-    detection_id: Mapped[int | None] = mapped_column(ForeignKey("detections.id"))
+    detection_id: Mapped[int | None] = mapped_column(ForeignKey("detections.id"), index=True)
 
 
 class Image(Base):
@@ -254,3 +258,43 @@ class AuditLabel(Base):
     source: Mapped[str]
     created_at: Mapped[float] = mapped_column(default=time.time)
     undone_at: Mapped[float | None]
+
+
+class SuiteVersion(Base):
+    """A suite that somebody has handed in. A version never changes; a changed suite is another version."""
+
+    __tablename__ = "suite_versions"
+    __table_args__ = (UniqueConstraint("name", "version"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    version: Mapped[int]
+    content_hash: Mapped[str]
+    text: Mapped[str]
+    created_at: Mapped[float] = mapped_column(default=time.time)
+
+
+class ApiKey(Base):
+    """What lets a client in. Only the hash of its secret is kept."""
+
+    __tablename__ = "api_keys"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    scope: Mapped[str]
+    secret_hash: Mapped[str]
+    created_at: Mapped[float] = mapped_column(default=time.time)
+    revoked_at: Mapped[float | None]
+
+
+class IdempotentAnswer(Base):
+    """What was answered to a request that named an ``Idempotency-Key``; ``status`` is null while it is worked on."""
+
+    __tablename__ = "idempotent_answers"
+
+    key: Mapped[str] = mapped_column(primary_key=True)
+    request_hash: Mapped[str]
+    status: Mapped[int | None]
+    headers: Mapped[dict[str, Any] | None]
+    body: Mapped[bytes | None]
+    created_at: Mapped[float] = mapped_column(default=time.time, index=True)

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from service.database.models import Checkpoint
-from service.errors import InvalidInput, NotFound, UnknownSuite
+from service.errors import InvalidInput, NotFound
 from service.evaluations.requests import EvaluationRequest, parse_extra
 from service.evaluations.workspace import Workspace
 from service.generation.comfyui import is_comfyui
 from service.generation.original import is_single_file, whole_paths
 from service.settings import IMAGES_PREFIX, Settings
 from service.storage import repository
-from service.suites import Suite, list_suites, load_suite
+from service.suites import Suite
 
 
 def select_checkpoints(
@@ -63,17 +63,6 @@ def epoch_range(text: str) -> range:
     if not 0 <= start <= end:
         raise InvalidInput(f"{text!r} is an empty range of epochs; write the lower one first, as in 120-150")
     return range(start, end + 1)
-
-
-def built_in_suite(name: str) -> Suite:
-    """A suite by its name; unlike the command line, a client of the API cannot name files.
-
-    Raises:
-        UnknownSuite: there is none of that name.
-    """
-    if name not in list_suites():
-        raise UnknownSuite(f"there is no suite {name!r}; there are {', '.join(list_suites())}, or send a suite's text")
-    return load_suite(name)
 
 
 def with_seeds(suite: Suite, seeds: str | None) -> Suite:

@@ -36,6 +36,21 @@ def plan_batches(evaluation: Evaluation, request: EvaluationRequest) -> Iterator
             yield _batch(evaluation, contender, place * len(groups) + number, group)
 
 
+def plan_more(
+    evaluation: Evaluation,
+    contenders: Sequence[Contender],
+    cells: Sequence[tuple[str, int]],
+    batch_size: int,
+    position: int,
+) -> Iterator[Batch]:
+    """Batches behind the plan: the same further cells for each of the contenders, the first one at ``position``."""
+    groups = [cells[start : start + batch_size] for start in range(0, len(cells), batch_size)]
+    for contender in contenders:
+        for group in groups:
+            yield _batch(evaluation, contender, position, group)
+            position += 1
+
+
 def _batch(evaluation: Evaluation, contender: Contender, position: int, group: Sequence[tuple[str, int]]) -> Batch:
     return Batch(
         evaluation_id=evaluation.id,

@@ -136,6 +136,8 @@ def release(session: Session, evaluation_id: str, executor: str, status: Status,
         LeaseLost: the evaluation is no longer this executor's.
     """
     evaluation = _own(session, evaluation_id, executor)
+    if status is Status.FINISHED and _planned_batches(session, evaluation_id):
+        status = Status.PLANNED  # it was extended after the executor had looked for the last time
     evaluation.status, evaluation.error, evaluation.executor = status, error, None
     evaluation.finished_at = time.time() if status is Status.FINISHED else None
 
@@ -240,7 +242,8 @@ def finish_batch(
     for cell_id, detection_id in detections.items():
         session.execute(update(Cell).where(Cell.id == cell_id).values(detection_id=detection_id))
     ended = update(Batch).where(Batch.id == batch.id)
-    session.execute(ended.values(status=FAILED if error else FINISHED, error=error, seconds=seconds, executor=None))
+    done = {"status": FAILED if error else FINISHED, "error": error, "seconds": seconds, "finished_at": time.time()}
+    session.execute(ended.values(**done, executor=None))
 
 
 def first_image(session: Session, contender_id: int) -> Image | None:
@@ -281,6 +284,46 @@ def open_batches(session: Session, evaluation_id: str) -> int:
     """How many batches have not been finished."""
     query = select(func.count(Batch.id)).where(Batch.evaluation_id == evaluation_id, Batch.status != FINISHED)
     return session.scalar(query) or 0
+
+
+def _planned_batches(session: Session, evaluation_id: str) -> int:
+    query = select(func.count(Batch.id)).where(Batch.evaluation_id == evaluation_id, Batch.status == PLANNED)
+    return session.scalar(query) or 0
+
+
+def last_finishes(session: Session, evaluation_id: str, limit: int) -> Sequence[float]:
+    """When the batches that ended last did so, in seconds since 1970, the latest first."""
+    query = select(Batch.finished_at).where(Batch.evaluation_id == evaluation_id, Batch.finished_at.is_not(None))
+    return [float(each) for each in session.scalars(query.order_by(Batch.finished_at.desc()).limit(limit)) if each]
+
+
+def last_position(session: Session, evaluation_id: str) -> int:
+    """The position of the last batch of the plan; -1 if there is none."""
+    found = session.scalar(select(func.max(Batch.position)).where(Batch.evaluation_id == evaluation_id))
+    return -1 if found is None else found
+
+
+def count_by_status(session: Session) -> dict[str, int]:
+    """How many evaluations there are in each status."""
+    query = select(Evaluation.status, func.count(Evaluation.id)).group_by(Evaluation.status)
+    return dict(row._tuple() for row in session.execute(query))
+
+
+def list_page(session: Session, before: tuple[float, str] | None, limit: int) -> Sequence[Evaluation]:
+    """Evaluations, newest first, from those behind ``before`` (time of creation and id) on."""
+    query = select(Evaluation).order_by(Evaluation.created_at.desc(), Evaluation.id)
+    if before is not None:
+        created, last = before
+        same = and_(Evaluation.created_at == created, Evaluation.id > last)
+        query = query.where(or_(Evaluation.created_at < created, same))
+    return session.scalars(query.limit(limit)).all()
+
+
+def using(session: Session, checkpoints: Collection[str]) -> Sequence[Evaluation]:
+    """The evaluations that any of these checkpoints takes part in, newest first."""
+    mine = select(Contender.evaluation_id).where(Contender.checkpoint_id.in_(checkpoints))
+    query = select(Evaluation).where(Evaluation.id.in_(mine))
+    return session.scalars(query.order_by(Evaluation.created_at.desc())).all()
 
 
 CellRow = tuple[Cell, Image, Checkpoint | None, Detection | None]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.evaluations.service import EvaluationState
+from service.evaluations.service import EvaluationState, run_names
 from service.reports.views import ReportImage
 
 Interval = tuple[float, float]
@@ -28,11 +29,34 @@ class EvaluationIn(BaseModel):
     runs: list[str] = Field([], max_length=50, description="Runs whose checkpoints take part.")
     checkpoints: list[str] = Field([], max_length=1000, description="Ids of further checkpoints.")
     epochs: str | None = Field(None, description="Of the runs, only these epochs: 120-150, 120- or 148.")
-    suite: str = Field("keikana", max_length=100, description="Name of a built-in suite.")
-    suite_yaml: str | None = Field(None, description="The text of a suite file, instead of a built-in suite.")
+    suite: str = Field("keikana", max_length=100, description="Name of a suite.", examples=["keikana"])
+    suite_version: int | None = Field(
+        None, ge=1, le=10**9, description="Its version; by default the newest.", examples=[1]
+    )
+    suite_yaml: str | None = Field(
+        None, max_length=1_000_000, description="The text of a suite file, instead of a name.", examples=[None]
+    )
     seeds: int | None = Field(None, ge=1, le=1000, description="Only the suite's first seeds.")
     scale: float = Field(1.0, ge=-4.0, le=4.0, description="Strength of the checkpoints; 0 is the base model.")
     batch_size: int = Field(4, ge=1, le=64, description="Images that are generated together.")
+
+
+class ExtensionIn(BaseModel):
+    """What to add to an evaluation: checkpoints, seeds, or both."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"runs": ["v2"], "epochs": "152-160"}, {"fresh_seeds": 8}]}
+    )
+
+    runs: list[str] = Field([], max_length=50, description="Runs whose checkpoints join.", examples=[["v2"]])
+    checkpoints: list[str] = Field([], max_length=1000, description="Ids of checkpoints that join.", examples=[[]])
+    epochs: str | None = Field(
+        None, max_length=40, description="Of the runs, only these epochs: 120-150, 120- or 148.", examples=["152-160"]
+    )
+    seeds: list[Annotated[int, Field(ge=0, le=2**63 - 1)]] = Field(
+        [], max_length=1000, description="Further seeds, for all checkpoints and the control.", examples=[[1001, 1002]]
+    )
+    fresh_seeds: int = Field(0, ge=0, le=1000, description="How many seeds more that were not used yet.", examples=[8])
 
 
 class ProgressOut(BaseModel):
@@ -43,6 +67,15 @@ class ProgressOut(BaseModel):
     judged: int = Field(description="Images that the detectors have looked at.")
     failed: int = Field(description="Images that could not be made or judged.")
     done: float = Field(description="Share of the work behind us, 0..1.")
+
+
+class ContenderOut(BaseModel):
+    """A checkpoint that takes part."""
+
+    checkpoint: str = Field(description="Its id.", examples=["5f0c1f7c6f0e2c1a"])
+    run: str = Field(description="The run's name, as on the leaderboard.", examples=["v2"])
+    epoch: int | None = Field(description="Its epoch.", examples=[148])
+    file: str = Field(description="The file's own name.", examples=["keikana_v2_epoch148.safetensors"])
 
 
 class EvaluationOut(BaseModel):
@@ -56,6 +89,13 @@ class EvaluationOut(BaseModel):
     finished_at: float | None = Field(description="The same; null while it is not finished.")
     error: str | None = Field(description="Why it failed, if it did; resume it when that is mended.")
     progress: ProgressOut = Field(description="How far it is.")
+    seconds_left: float | None = Field(
+        description="How long it will still take at its pace; null unless it is running and that can be told.",
+        examples=[184.5],
+    )
+    checkpoints: list[ContenderOut] = Field(description="What is compared, in the order of the plan.")
+    scenarios: list[str] = Field(description="Names of the suite's scenarios.", examples=[["together", "hug"]])
+    seeds: list[int] = Field(description="The seeds.", examples=[[7, 13, 99]])
     problems: list[str] = Field(description="What went wrong with single batches.")
     changing_nothing: list[str] = Field(
         description="Checkpoints whose first image is the base model's own: most likely they were not applied."
@@ -65,6 +105,8 @@ class EvaluationOut(BaseModel):
     def of(cls, state: EvaluationState) -> EvaluationOut:
         """The evaluation of a state."""
         row, progress = state.evaluation, state.progress
+        suite = row.request["suite"]
+        names = run_names([each.checkpoint for each in state.contenders])
         return cls(
             id=row.id,
             status=row.status,
@@ -80,9 +122,24 @@ class EvaluationOut(BaseModel):
                 failed=progress.failed,
                 done=progress.done,
             ),
+            seconds_left=state.seconds_left,
+            checkpoints=[
+                ContenderOut(checkpoint=each.id, run=names[each.id], epoch=each.epoch, file=Path(each.path).name)
+                for each in (contender.checkpoint for contender in state.contenders)
+                if each is not None
+            ],
+            scenarios=[scenario["name"] for scenario in suite["scenarios"]],
+            seeds=suite["seeds"],
             problems=list(state.problems),
             changing_nothing=list(state.changing_nothing),
         )
+
+
+class EvaluationPage(BaseModel):
+    """Some evaluations, and where the next ones are."""
+
+    evaluations: list[EvaluationOut] = Field(description="Newest first.")
+    next: str | None = Field(description="Send it as `cursor` for the next ones; null at the end.", examples=[None])
 
 
 class CheckOut(BaseModel):

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy.orm import Session
+
 from detectors import Finding, Verdict
 from service.database.engine import Database
 from service.database.models import Checkpoint, Contender, Detection, Evaluation
 from service.errors import Conflict, NotFound
-from service.evaluations import repository
+from service.evaluations import changing, repository
+from service.evaluations.estimates import LOOKED_AT, seconds_left
 from service.evaluations.executor import Progress, Status
 from service.evaluations.lease import is_alive
 from service.evaluations.plan import new_evaluation, plan_batches
@@ -32,12 +35,16 @@ class EvaluationState:
         progress: in cells.
         problems: what went wrong with batches, each message once.
         changing_nothing: labels of checkpoints whose first image is the control's own.
+        contenders: the control first, then checkpoints in the order of the plan.
+        seconds_left: how long it will still take at its pace; ``None`` unless it is running and that can be told.
     """
 
     evaluation: Evaluation
     progress: Progress
     problems: tuple[str, ...]
     changing_nothing: tuple[str, ...]
+    contenders: tuple[Contender, ...] = ()
+    seconds_left: float | None = None
 
 
 class EvaluationService:
@@ -122,12 +129,43 @@ class EvaluationService:
                 repository.progress(session, evaluation_id),
                 tuple(repository.problems(session, evaluation_id)),
                 tuple(_label(names, contender) for contender in contenders if contender.changes_nothing),
+                tuple(contenders),
+                _time_left(session, evaluation),
             )
 
     def list_all(self) -> list[Evaluation]:
         """Every evaluation, newest first."""
         with self._database.reading() as session:
             return list(repository.list_all(session))
+
+    def page(self, before: tuple[float, str] | None, limit: int) -> list[Evaluation]:
+        """At most ``limit`` evaluations, newest first, from those behind ``before`` (creation time, id) on."""
+        with self._database.reading() as session:
+            return list(repository.list_page(session, before, limit))
+
+    def using(self, checkpoint_ids: Sequence[str]) -> list[str]:
+        """Ids of the evaluations that any of these checkpoints takes part in, newest first."""
+        with self._database.reading() as session:
+            return [each.id for each in repository.using(session, checkpoint_ids)]
+
+    def count_by_status(self) -> dict[str, int]:
+        """How many evaluations there are in each status."""
+        with self._database.reading() as session:
+            return repository.count_by_status(session)
+
+    def extend(
+        self, evaluation_id: str, checkpoints: Sequence[Checkpoint] = (), seeds: Sequence[int] = (), fresh: int = 0
+    ) -> Evaluation:
+        """See :func:`service.evaluations.changing.extend`."""
+        return changing.extend(self._database, evaluation_id, checkpoints, seeds, fresh)
+
+    def delete(self, evaluation_id: str) -> None:
+        """See :func:`service.evaluations.changing.delete`."""
+        changing.delete(self._database, self._images, evaluation_id)
+
+    def leave_out(self, checkpoint_ids: Sequence[str]) -> None:
+        """See :func:`service.evaluations.changing.leave_out`."""
+        changing.leave_out(self._database, self._images, checkpoint_ids)
 
     def waiting(self) -> list[str]:
         """Ids of evaluations that need an executor, oldest first."""
@@ -214,6 +252,13 @@ def run_names(checkpoints: Sequence[Checkpoint | None]) -> dict[str, str]:
         else f"{each.run.name} [{Path(each.path).stem} {each.id[:4]}]"
         for each in known
     }
+
+
+def _time_left(session: Session, evaluation: Evaluation) -> float | None:
+    if evaluation.status != Status.RUNNING:
+        return None
+    finishes = repository.last_finishes(session, evaluation.id, LOOKED_AT)
+    return seconds_left(finishes, repository.open_batches(session, evaluation.id))
 
 
 def _label(names: dict[str, str], contender: Contender) -> str:

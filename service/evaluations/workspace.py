@@ -5,12 +5,17 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from service.access.keys import KeyRing
+from service.access.sessions import Sessions
 from service.audits.service import AuditService
+from service.cells.service import CellService
 from service.database.engine import Database
+from service.evaluations.events import Feed
 from service.evaluations.executor import Models
 from service.evaluations.local import LocalExecutor
 from service.evaluations.opening import OpenedModels
 from service.evaluations.service import EvaluationService
+from service.library.service import SuiteLibrary
 from service.settings import Settings
 from service.storage.checkpoints import CheckpointRegistry
 from service.storage.files import whole_file
@@ -29,10 +34,16 @@ class Workspace:
         self.settings = settings
         self.database = Database(settings.url)
         self.images = ImageStore(settings.images_dir, settings.image_format)
+        self.keys = KeyRing(self.database, settings.key.get_secret_value() if settings.key else None)
+        self.sessions = Sessions(settings.data_dir)
         self.registry = CheckpointRegistry(self.database, settings.uploads_dir)
         self.evaluations = EvaluationService(self.database, self.images)
         self.audits = AuditService(self.database)
-        self.executor = LocalExecutor(self.database, self.images, self.registry, models or OpenedModels())
+        self.models = models or OpenedModels()
+        self.executor = LocalExecutor(self.database, self.images, self.registry, self.models)
+        self.library = SuiteLibrary(self.database)
+        self.feed = Feed(self.evaluations)
+        self.cells = CellService(self.database, self.images, self.models)
 
     def write_report(self, evaluation_id: str) -> Path:
         """Write an evaluation's report as a page into the data folder and return its path.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal
@@ -74,6 +76,12 @@ class ImageStore:
     def exists(self, sha256: str) -> bool:
         """Whether the image is there."""
         return self.path(sha256).is_file()
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Remove images; one that is not there is fine."""
+        for sha256 in names:
+            with suppress(OSError):  # a file that stays takes room, and nothing else
+                self.path(sha256).unlink(missing_ok=True)
 
     def load(self, sha256: str) -> Pixels:
         """The pixels, (H, W, 3) RGB.

@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, delete, select
 from sqlalchemy.orm import Session
 
-from service.database.models import Checkpoint, Image, Run
+from service.database.models import (
+    Batch,
+    Cell,
+    Checkpoint,
+    Contender,
+    Detection,
+    Evaluation,
+    FindingRecord,
+    Image,
+    MeasureRecord,
+    Run,
+)
+
+_IN_ONE_STATEMENT = 500
+_Value = TypeVar("_Value")
 
 
 def list_runs(session: Session) -> Sequence[Run]:
@@ -49,3 +64,53 @@ def find_images(session: Session, keys: Iterable[str]) -> dict[str, Image]:
 def image_exists(session: Session, sha256: str) -> bool:
     """Whether an image with that file name was ever stored."""
     return session.scalar(select(Image.key).where(Image.sha256 == sha256).limit(1)) is not None
+
+
+def remove_evaluation(session: Session, evaluation_id: str) -> list[str]:
+    """Remove an evaluation and all that only it needs.
+
+    Returns:
+        Names of image files that nothing refers to any more.
+    """
+    unused = _remove_cells(session, Cell.evaluation_id == evaluation_id)
+    session.execute(delete(Batch).where(Batch.evaluation_id == evaluation_id))
+    session.execute(delete(Contender).where(Contender.evaluation_id == evaluation_id))
+    session.execute(delete(Evaluation).where(Evaluation.id == evaluation_id))
+    return unused
+
+
+def remove_contender(session: Session, contender: Contender) -> list[str]:
+    """Remove a checkpoint from an evaluation, with its cells and all that only they need; returns files, as above."""
+    batches = select(Batch.id).where(Batch.contender_id == contender.id)
+    unused = _remove_cells(session, Cell.batch_id.in_(batches))
+    session.execute(delete(Batch).where(Batch.contender_id == contender.id))
+    session.execute(delete(Contender).where(Contender.id == contender.id))
+    return unused
+
+
+def _remove_cells(session: Session, mine: ColumnElement[bool]) -> list[str]:
+    """Remove cells, and those images and detections that no other cell uses; returns names of unused files."""
+    detections = _distinct(session, Cell.detection_id, mine)
+    keys = _distinct(session, Cell.image_key, mine)
+    session.execute(delete(Cell).where(mine))
+    for ids in _parts(detections):
+        gone = set(ids) - set(_distinct(session, Cell.detection_id, Cell.detection_id.in_(ids)))
+        for table in (FindingRecord, MeasureRecord):
+            session.execute(delete(table).where(table.detection_id.in_(gone)))
+        session.execute(delete(Detection).where(Detection.id.in_(gone)))
+    files: list[str] = []
+    for names in _parts(keys):
+        unused = set(names) - set(_distinct(session, Cell.image_key, Cell.image_key.in_(names)))
+        hashes = _distinct(session, Image.sha256, Image.key.in_(unused))
+        session.execute(delete(Image).where(Image.key.in_(unused)))
+        files += set(hashes) - set(_distinct(session, Image.sha256, Image.sha256.in_(hashes)))
+    return files
+
+
+def _distinct(session: Session, column: Any, condition: ColumnElement[bool]) -> list[Any]:
+    """The values of a column, each once, without null."""
+    return list(session.scalars(select(column).where(condition, column.is_not(None)).distinct()))
+
+
+def _parts(values: Sequence[_Value]) -> Iterable[Sequence[_Value]]:
+    return (values[start : start + _IN_ONE_STATEMENT] for start in range(0, len(values), _IN_ONE_STATEMENT))

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from service.errors import UnknownSuite
+from service.errors import InvalidSuite, SuiteFault, UnknownSuite
 from service.suites.models import Problem, RuleError, Suite
 
 MAX_SUITE_BYTES = 1_000_000
@@ -32,8 +32,7 @@ def load_suite(name_or_path: str | Path) -> Suite:
             names line and field of every fault.
     """
     if str(name_or_path) in list_suites():
-        text = (_BUILT_IN / f"{name_or_path}.yaml").read_text(encoding="utf-8")
-        return parse_suite(text, source=f"{name_or_path}.yaml")
+        return parse_suite(suite_text(str(name_or_path)), source=f"{name_or_path}.yaml")
     path = Path(name_or_path)
     if not path.is_file():
         raise UnknownSuite(
@@ -47,6 +46,17 @@ def load_suite(name_or_path: str | Path) -> Suite:
     except (OSError, UnicodeDecodeError) as error:
         raise UnknownSuite(f"{path} cannot be read as UTF-8 text: {error}") from error
     return parse_suite(text, source=str(path), folder=path.parent)
+
+
+def suite_text(name: str) -> str:
+    """The YAML text of a built-in suite.
+
+    Raises:
+        UnknownSuite: there is none of that name.
+    """
+    if name not in list_suites():
+        raise UnknownSuite(f"there is no built-in suite {name!r}; there are {', '.join(list_suites())}")
+    return (_BUILT_IN / f"{name}.yaml").read_text(encoding="utf-8")
 
 
 def parse_suite(text: str, *, source: str = "suite", folder: Path | None = None) -> Suite:
@@ -76,9 +86,8 @@ def _read_yaml(text: str, source: str) -> tuple[yaml.Node, Any]:
         loader = yaml.SafeLoader(text)
         root = loader.get_single_node()
         if root is None:
-            raise UnknownSuite(
-                f"{source}:1: the file is empty; a suite needs name, version, characters, scenarios, seeds"
-            )
+            told = "the file is empty; a suite needs name, version, characters, scenarios, seeds"
+            raise _invalid(source, [SuiteFault(1, "suite", told)])
         problems = _tree_problems(root, set())
         if problems:
             raise _refusal(source, root, problems)
@@ -87,7 +96,7 @@ def _read_yaml(text: str, source: str) -> tuple[yaml.Node, Any]:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else 1
         reason = getattr(error, "problem", None) or str(error)
-        raise UnknownSuite(f"{source}:{line}: not readable as YAML: {reason}") from error
+        raise _invalid(source, [SuiteFault(line, "suite", f"not readable as YAML: {reason}")]) from error
 
 
 def _tree_problems(node: yaml.Node, seen: set[int], place: tuple[str | int, ...] = ()) -> list[Problem]:
@@ -132,9 +141,13 @@ def _plain(kind: str, message: str) -> str:
     return known.get(kind, message[:1].lower() + message[1:])
 
 
-def _refusal(source: str, root: yaml.Node, problems: list[Problem]) -> UnknownSuite:
-    lines = sorted((_line(root, place), _field(place), message) for place, message in problems)
-    return UnknownSuite("\n".join(f"{source}:{line}: {field}: {message}" for line, field, message in lines))
+def _refusal(source: str, root: yaml.Node, problems: list[Problem]) -> InvalidSuite:
+    rows = sorted((_line(root, place), _field(place), message) for place, message in problems)
+    return _invalid(source, [SuiteFault(*row) for row in rows])
+
+
+def _invalid(source: str, faults: list[SuiteFault]) -> InvalidSuite:
+    return InvalidSuite("\n".join(f"{source}:{each.line}: {each.field}: {each.message}" for each in faults), faults)
 
 
 def _field(place: tuple[str | int, ...]) -> str:

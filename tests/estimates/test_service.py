@@ -136,6 +136,6 @@ def test_the_api_says_the_same(tmp_path: Path, base: Path, loras: Path) -> None:
         assert facts["images"] == 3 * 4 * 2
         assert facts["cost"] is not None
         assert facts["hours"] > 0
-        assert client.get("/v1/evaluations").json() == []
+        assert client.get("/v1/evaluations").json()["evaluations"] == []
         refused = client.post("/v1/estimates", json={"runs": ["v2"], "suite": "demo", "max_hours": 0})
         assert refused.status_code == 422

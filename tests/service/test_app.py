@@ -58,7 +58,7 @@ def test_from_upload_to_report(client: TestClient, loras: list[Path]) -> None:
         assert address in page.text
     same = client.post("/v1/evaluations", json={"runs": ["kk"], "suite_yaml": SUITE, "seeds": 2}).json()
     assert (same["id"], same["status"]) == (evaluation, "finished")
-    assert [each["id"] for each in client.get("/v1/evaluations").json()] == [evaluation]
+    assert [each["id"] for each in client.get("/v1/evaluations").json()["evaluations"]] == [evaluation]
 
 
 def test_a_server_takes_up_what_an_earlier_one_left(tmp_path: Path, base: Path, loras: list[Path]) -> None:

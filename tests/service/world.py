@@ -15,7 +15,7 @@ from tests.evaluations.world import SmallModels
 
 def open_client(folder: Path, base: Path, **given: Any) -> TestClient:
     settings = Settings(data_dir=folder, base=str(base), device="cpu", dtype="float32", **given)
-    return TestClient(create_app(settings, SmallModels()))
+    return TestClient(create_app(settings, SmallModels()), base_url="http://127.0.0.1:8000")
 
 
 def upload(client: TestClient, run: str, path: Path, **query: Any) -> Any:

@@ -1,0 +1,149 @@
+"""SQL for listing cells."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, and_, exists, or_, select
+from sqlalchemy.orm import Session, noload
+
+from detectors import Finding, Severity, Verdict
+from service.database.models import Batch, Cell, Detection, FindingRecord, Image
+from service.rankings import APART_CHECKS, State
+
+PENDING = "pending"
+"""The state of a cell whose image has not been judged yet."""
+_IN_ONE_QUERY = 500
+
+
+@dataclass(frozen=True)
+class CellFilter:
+    """Which cells are wanted; ``None`` wants all.
+
+    ``check`` and ``character`` narrow what ``states`` and ``severities`` are about.
+    """
+
+    contenders: Collection[int] | None = None
+    scenarios: Collection[str] | None = None
+    seeds: Collection[int] | None = None
+    states: Collection[str] | None = None
+    severities: Collection[str] | None = None
+    check: str | None = None
+    character: str | None = None
+
+
+@dataclass(frozen=True)
+class CellRow:
+    """A cell with its contender, image and detection, as far as there are any."""
+
+    cell: Cell
+    contender_id: int
+    image: Image | None
+    detection: Detection | None
+
+
+def list_cells(session: Session, evaluation_id: str, wanted: CellFilter, after: int, limit: int) -> list[CellRow]:
+    """Cells with an id above ``after``, in the order of the plan, at most ``limit``."""
+    query = (
+        select(Cell, Batch.contender_id, Image, Detection)
+        .join(Batch, Cell.batch_id == Batch.id)
+        .outerjoin(Image, Cell.image_key == Image.key)
+        .outerjoin(Detection, Cell.detection_id == Detection.id)
+        .where(Cell.evaluation_id == evaluation_id, Cell.id > after, *_conditions(wanted))
+        .order_by(Cell.id)
+        .limit(limit)
+    )
+    return [CellRow(*row) for row in session.execute(query.options(*_BARE))]
+
+
+def find_cell(session: Session, evaluation_id: str, cell_id: int) -> CellRow | None:
+    """One cell of an evaluation."""
+    found = list_cells(session, evaluation_id, CellFilter(), cell_id - 1, 1)
+    return found[0] if found and found[0].cell.id == cell_id else None
+
+
+def find_place(session: Session, contender_id: int, scenario: str, seed: int) -> int | None:
+    """The id of a contender's cell for a scenario and seed."""
+    query = select(Cell.id).join(Batch, Cell.batch_id == Batch.id).where(Batch.contender_id == contender_id)
+    return session.scalar(query.where(Cell.scenario == scenario, Cell.seed == seed).limit(1))
+
+
+def findings_of(session: Session, detections: Iterable[int], *, whole: bool) -> Mapping[int, Sequence[Finding]]:
+    """The findings of detections, by detection.
+
+    Args:
+        session: the session.
+        detections: ids.
+        whole: with evidence, reason and score; else only check, character, verdict and severity, which is quicker.
+    """
+    found: dict[int, list[Finding]] = defaultdict(list)
+    ids = list(detections)
+    for start in range(0, len(ids), _IN_ONE_QUERY):
+        part = ids[start : start + _IN_ONE_QUERY]
+        columns = _WHOLE if whole else _BRIEF
+        query = select(FindingRecord.detection_id, *columns).where(FindingRecord.detection_id.in_(part))
+        for row in session.execute(query.order_by(FindingRecord.detection_id, FindingRecord.position)):
+            found[row[0]].append(Finding.from_json(row[1]) if whole else _brief(*row[1:]))
+    return found
+
+
+_BARE = (noload(Detection.findings), noload(Detection.measures))
+_WHOLE = (FindingRecord.body,)
+_BRIEF = (FindingRecord.check, FindingRecord.character, FindingRecord.verdict, FindingRecord.severity)
+
+
+def _brief(check: str, character: str | None, verdict: str, severity: str | None) -> Finding:
+    return Finding(check, Verdict(verdict), "", "", character, Severity(severity) if severity else None)
+
+
+def _conditions(wanted: CellFilter) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    for column, values in (
+        (Batch.contender_id, wanted.contenders),
+        (Cell.scenario, wanted.scenarios),
+        (Cell.seed, wanted.seeds),
+    ):
+        if values is not None:
+            conditions.append(column.in_(values))
+    if wanted.states is not None:
+        conditions.append(or_(*(_in_state(state, wanted) for state in wanted.states)))
+    elif wanted.check is not None or wanted.character is not None:
+        conditions.append(_some_finding(wanted))
+    if wanted.severities is not None:
+        conditions.append(_some_finding(wanted, FindingRecord.severity.in_(wanted.severities)))
+    return conditions
+
+
+def _in_state(state: str, wanted: CellFilter) -> ColumnElement[bool]:
+    """The same as :func:`service.rankings.judge`, in SQL."""
+    judged = and_(Cell.detection_id.is_not(None), Image.invalid.is_(None))
+
+    def some(*verdicts: Verdict) -> ColumnElement[bool]:
+        return _some_finding(wanted, FindingRecord.verdict.in_([each.value for each in verdicts]))
+
+    fails, unknown, minor = some(Verdict.FAILS), some(Verdict.NOT_MEASURABLE), some(Verdict.MINOR)
+    if state == PENDING:
+        return and_(Cell.detection_id.is_(None), Image.invalid.is_(None))
+    if state == State.INVALID:
+        return Image.invalid.is_not(None)
+    if state == State.FAILS:
+        return and_(judged, fails)
+    if state == State.NOT_MEASURABLE:
+        broken = and_(~_some_finding(wanted), Detection.failure.is_not(None))
+        return and_(judged, ~fails, or_(unknown, broken))
+    if state == State.MINOR:
+        return and_(judged, ~fails, ~unknown, minor)
+    return and_(judged, ~fails, ~unknown, ~minor, _some_finding(wanted))
+
+
+def _some_finding(wanted: CellFilter, *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+    about = [FindingRecord.detection_id == Cell.detection_id, *conditions]
+    if wanted.check is not None:
+        about.append(FindingRecord.check == wanted.check)
+    elif APART_CHECKS:
+        about.append(FindingRecord.check.not_in(APART_CHECKS))
+    if wanted.character is not None:
+        about.append(FindingRecord.character == wanted.character)
+    return exists().where(*about)

@@ -1,0 +1,217 @@
+"""Cells as the endpoints and pages use them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, runtime_checkable
+
+from detectors import Expectation, Finding
+from service.cells import repository
+from service.cells.drawing import DRAWING_VERSION, Outline, draw, fit_mask
+from service.cells.repository import PENDING, CellFilter, CellRow
+from service.database.engine import Database
+from service.database.models import Evaluation
+from service.errors import NotFound
+from service.evaluations.executor import Models
+from service.evaluations.repository import contenders as list_contenders
+from service.evaluations.repository import find as find_evaluation
+from service.evaluations.requests import EvaluationRequest
+from service.evaluations.service import run_names
+from service.generation.port import Pixels
+from service.rankings import CONTROL, CellOutcome, FindingRow, judge
+from service.storage.images import ImageStore
+
+
+@dataclass(frozen=True)
+class Place:
+    """What a cell belongs to: a checkpoint's run, epoch and id, or the control."""
+
+    run: str
+    epoch: int | None
+    checkpoint: str | None
+
+
+@dataclass(frozen=True)
+class SeenCell:
+    """A cell with what was found on it.
+
+    Attributes:
+        row: cell, image and detection.
+        place: what it belongs to.
+        findings: brief or whole, as asked for.
+        state: what the findings add up to, or ``pending``.
+        severity: of the worst finding.
+    """
+
+    row: CellRow
+    place: Place
+    findings: tuple[Finding, ...]
+    state: str
+    severity: str | None
+
+
+@runtime_checkable
+class _Seeing(Protocol):
+    """Detectors that can say where people are."""
+
+    def look(self, images: Sequence[Pixels], expectations: Sequence[Expectation]) -> Sequence[Any]:
+        """What is seen in each image."""
+
+
+class CellService:
+    """Lists cells and draws what was seen in them."""
+
+    def __init__(self, database: Database, images: ImageStore, models: Models) -> None:
+        self._database = database
+        self._images = images
+        self._models = models
+
+    def page(
+        self,
+        evaluation_id: str,
+        wanted: CellFilter,
+        *,
+        runs: Collection[str] | None = None,
+        epochs: Collection[int] | None = None,
+        checkpoints: Collection[str] | None = None,
+        after: int = 0,
+        limit: int = 100,
+        whole: bool = False,
+    ) -> tuple[list[SeenCell], int | None]:
+        """Cells in the order of the plan.
+
+        Args:
+            evaluation_id: the evaluation.
+            wanted: which cells; its ``contenders`` is worked out here.
+            runs: names of runs; "control" is the base model without a LoRA.
+            epochs: epochs of checkpoints.
+            checkpoints: ids.
+            after: only cells with an id above this.
+            limit: how many at most.
+            whole: whether findings come with their evidence.
+
+        Returns:
+            The cells, and the id to go on after; ``None`` at the end.
+
+        Raises:
+            NotFound: there is no such evaluation.
+        """
+        with self._database.reading() as session:
+            places = self._places(session, evaluation_id)
+            if runs is not None or epochs is not None or checkpoints is not None:
+                chosen = [
+                    contender
+                    for contender, place in places.items()
+                    if (runs is None or place.run in runs)
+                    and (epochs is None or place.epoch in epochs)
+                    and (checkpoints is None or place.checkpoint in checkpoints)
+                ]
+                wanted = replace(wanted, contenders=chosen)
+            rows = repository.list_cells(session, evaluation_id, wanted, after, limit + 1)
+            more, rows = len(rows) > limit, rows[:limit]
+            found = self._seen(session, rows, places, wanted, whole)
+        return found, rows[-1].cell.id if more else None
+
+    def get(self, evaluation_id: str, cell_id: int) -> SeenCell:
+        """One cell, with the evidence of its findings.
+
+        Raises:
+            NotFound: there is no such evaluation or cell.
+        """
+        with self._database.reading() as session:
+            places = self._places(session, evaluation_id)
+            row = repository.find_cell(session, evaluation_id, cell_id)
+            if row is None:
+                raise NotFound(f"evaluation {evaluation_id} has no cell {cell_id}")
+            (seen,) = self._seen(session, [row], places, CellFilter(), True)
+        return seen
+
+    def control_of(self, evaluation_id: str, seen: SeenCell) -> int | None:
+        """The id of the control's cell with the same scenario and seed."""
+        with self._database.reading() as session:
+            control = list_contenders(session, evaluation_id)[0]
+            return repository.find_place(session, control.id, seen.row.cell.scenario, seen.row.cell.seed)
+
+    def request(self, evaluation_id: str) -> EvaluationRequest:
+        """What an evaluation was asked to do.
+
+        Raises:
+            NotFound: there is no such evaluation.
+        """
+        with self._database.reading() as session:
+            return EvaluationRequest.restore(_found(find_evaluation(session, evaluation_id), evaluation_id).request)
+
+    def overlay(self, evaluation_id: str, seen: SeenCell, layers: Collection[str], transparent: bool) -> bytes:
+        """A cell's picture with what was seen in it, as PNG.
+
+        Masks are not kept with findings: the detectors look at the picture once more.
+
+        Raises:
+            NotFound: it has no picture yet.
+        """
+        image = seen.row.image
+        if image is None:
+            raise NotFound(f"cell {seen.row.cell.id} has no image yet")
+        pixels = self._images.load(image.sha256)
+        request = self.request(evaluation_id)
+        expectation = request.suite.expectation(seen.row.cell.scenario)
+        masks = "masks" in layers and image.invalid is None
+        outlines = self._outlines(request, pixels, expectation) if masks else []
+        cast = [character.name for character in expectation.cast]
+        return draw(pixels, seen.findings, outlines, layers, cast, transparent=transparent)
+
+    def _outlines(self, request: EvaluationRequest, pixels: Pixels, expectation: Expectation) -> list[Outline]:
+        detectors = self._models.detectors(request)
+        if not isinstance(detectors, _Seeing):
+            return []
+        (context,) = detectors.look([pixels], [expectation])
+        names = {person: name for name, person in context.assignment.matches.items() if person is not None}
+        height, width = pixels.shape[:2]
+        return [
+            Outline(names.get(number), fit_mask(person.mask, context.factor, width, height))
+            for number, person in enumerate(context.people)
+        ]
+
+    def _places(self, session: Any, evaluation_id: str) -> dict[int, Place]:
+        _found(find_evaluation(session, evaluation_id), evaluation_id)
+        contenders = list_contenders(session, evaluation_id)
+        names = run_names([each.checkpoint for each in contenders])
+        return {
+            each.id: Place(names[each.checkpoint.id], each.checkpoint.epoch, each.checkpoint.id)
+            if each.checkpoint
+            else Place(CONTROL, None, None)
+            for each in contenders
+        }
+
+    def _seen(
+        self, session: Any, rows: Sequence[CellRow], places: dict[int, Place], wanted: CellFilter, whole: bool
+    ) -> list[SeenCell]:
+        ids = [row.detection.id for row in rows if row.detection is not None]
+        findings = repository.findings_of(session, ids, whole=whole)
+        return [
+            _judged(row, places[row.contender_id], findings.get(row.detection.id, ()) if row.detection else (), wanted)
+            for row in rows
+        ]
+
+
+def version_of(seen: SeenCell) -> str:
+    """What a drawing of a cell depends on besides its picture: changes whenever the drawing would."""
+    detection = seen.row.detection.id if seen.row.detection else 0
+    return f"{detection}-{DRAWING_VERSION}"
+
+
+def _judged(row: CellRow, place: Place, findings: Sequence[Finding], wanted: CellFilter) -> SeenCell:
+    invalid = row.image is not None and row.image.invalid is not None
+    if row.detection is None and not invalid:
+        return SeenCell(row, place, (), PENDING, None)
+    rows = tuple(FindingRow(each.check, each.character, each.verdict, each.severity) for each in findings)
+    outcome = CellOutcome(place.run, place.epoch, row.cell.scenario, row.cell.seed, invalid, rows)
+    judgement = judge(outcome, wanted.check, wanted.character)
+    return SeenCell(row, place, tuple(findings), judgement.state, judgement.severity)
+
+
+def _found(evaluation: Evaluation | None, evaluation_id: str) -> Evaluation:
+    if evaluation is None:
+        raise NotFound(f"there is no evaluation {evaluation_id}")
+    return evaluation

@@ -1,0 +1,1 @@
+"""Suites that people have handed in, beside those that are built in."""

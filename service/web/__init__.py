@@ -1,0 +1,1 @@
+"""What every address shares: problems, request ids, logs, metrics, limits, repeated requests."""

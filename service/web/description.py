@@ -1,0 +1,74 @@
+"""The OpenAPI description: every endpoint with every error it can end with, and how keys are sent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from service.web.problems import PROBLEM_TYPE, STATUSES, Problem
+
+_COMMON = (401, 403, 421, 500, 507)
+_WITH_BODY = (413, 422)
+_REFERENCE = {"$ref": "#/components/schemas/Problem"}
+_REPEAT = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "Names this request: sent again with the same key and body, it is answered and not done again.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[!-~]+$"},
+    "example": "0f7c1c3e-6f4e-4a57-9d2f-3a1f5b0a7c11",
+}
+
+
+def describe(app: FastAPI) -> dict[str, Any]:
+    """The application's OpenAPI document, made once."""
+    if app.openapi_schema is None:
+        document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        schemas.pop("HTTPValidationError", None)
+        schemas.pop("ValidationError", None)
+        problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas.update(problem.pop("$defs", {}))
+        schemas["Problem"] = problem
+        document["components"]["securitySchemes"] = {
+            "key": {"type": "http", "scheme": "bearer", "description": "A key; asked for beyond loopback."},
+        }
+        document["security"] = [{}, {"key": []}]
+        for path, methods in document["paths"].items():
+            for method, operation in methods.items():
+                _complete(path, method, operation)
+        app.openapi_schema = document
+    return app.openapi_schema
+
+
+def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
+    """Give an operation its errors, each as a problem."""
+    responses = operation["responses"]
+    changes = method != "get"
+    known = [*_COMMON, *(_WITH_BODY if changes else ()), *((422,) if operation.get("parameters") else ())]
+    if method == "post":
+        operation.setdefault("parameters", []).append(_REPEAT)
+        known.append(409)
+    for status in known:
+        responses.setdefault(str(status), {})
+    for status in sorted(responses):
+        if status.isdigit() and int(status) >= 400:
+            title = STATUSES[int(status)]
+            responses[status] = {
+                "description": title,
+                "content": {PROBLEM_TYPE: {"schema": _REFERENCE, "example": _example(int(status), title)}},
+            }
+    operation["responses"] = dict(sorted(responses.items()))
+
+
+def _example(status: int, told: str) -> dict[str, Any]:
+    return {
+        "type": "about:blank",
+        "title": {404: "Not found", 409: "Conflict", 422: "Invalid input"}.get(status, "Problem"),
+        "status": status,
+        "detail": told,
+        "request_id": "5b0b6f0f8a5c4f0e",
+        "errors": [],
+    }
