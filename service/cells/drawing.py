@@ -174,7 +174,7 @@ def _worst_last(findings: Sequence[Finding]) -> list[Finding]:
 
 
 def _colour(character: str | None, cast: Sequence[str]) -> Colour:
-    return _PEOPLE[cast.index(character) % len(_PEOPLE)] if character in cast else _NOBODY  # type: ignore[arg-type]
+    return _PEOPLE[cast.index(character) % len(_PEOPLE)] if character in cast else _NOBODY
 
 
 def _png(image: Image.Image) -> bytes:

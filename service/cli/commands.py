@@ -156,7 +156,8 @@ def serve(
 ) -> None:
     """Serve the API and the reports; evaluations are worked on in the background.
 
-    There is no login: whoever reaches the port can use it.
+    On this machine alone no key is needed. With another --host clients need one, and without any key the server does
+    not start.
 
     \b
     Examples:
@@ -165,8 +166,10 @@ def serve(
     """
     import uvicorn
 
-    from service.app import create_app
+    from service.app import check_keys, create_app
     from service.cli.working import make_settings
+    from service.evaluations.workspace import Workspace
+    from service.web.logs import configure_logs
 
     settings = make_settings(
         data_dir,
@@ -178,7 +181,13 @@ def serve(
         dtype=dtype,
         allowed_folders=tuple(allow_folder) if allow_folder else None,
     )
-    uvicorn.run(create_app(settings), host=settings.host, port=settings.port)
+    space = Workspace(settings)
+    try:
+        check_keys(space)
+    finally:
+        space.close()
+    configure_logs()
+    uvicorn.run(create_app(settings), host=settings.host, port=settings.port, log_config=None, access_log=False)
 
 
 @app.command()
