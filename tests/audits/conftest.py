@@ -52,5 +52,5 @@ def space(data: Path, template: tuple[Path, Path, str]) -> Iterator[Workspace]:
 @pytest.fixture
 def client(data: Path, template: tuple[Path, Path, str]) -> Iterator[TestClient]:
     settings = Settings(data_dir=data, base=str(template[1]), device="cpu", dtype="float32", work=False)
-    with TestClient(create_app(settings, SmallModels())) as opened:
+    with TestClient(create_app(settings, SmallModels()), base_url="http://127.0.0.1:8000") as opened:
         yield opened
