@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.calibration import Calibration
 from detectors.checks import Check
 from detectors.errors import InvalidInput
 from detectors.expectations import Expectation
@@ -32,8 +33,14 @@ class DetectorSet:
     """Detectors that share their networks. Safe to use from several threads; one batch is looked at at a time."""
 
     def __init__(
-        self, profile: Profile, folder: Path | None = None, device: str = "cpu", clip: Clip | None = None
+        self,
+        profile: Profile,
+        folder: Path | None = None,
+        device: str = "cpu",
+        clip: Clip | None = None,
+        calibration: Calibration | None = None,
     ) -> None:
+        self.calibration = calibration or Calibration()
         self.profile = profile.name
         files = profile.locate(folder)
         # Thresholds belong to the networks they were measured with.
@@ -64,6 +71,7 @@ class DetectorSet:
                 for check in self.checks.values()
             ],
         }
+        spec |= {"calibration": self.calibration.key} if self.calibration.bands else {}
         return spec | ({"clip": {"model": clip.model, "weights": sha256_of(clip.weights)}} if clip else {})
 
     def unverified(self, base: str | None = None) -> tuple[str, ...]:
@@ -111,11 +119,16 @@ class DetectorSet:
                 lacking = self._profile.missing.get(name)
                 reason = f"the profile {self.profile} has no detector for {name}" + (f": {lacking}" if lacking else "")
                 findings.append(Finding(name, Verdict.NOT_MEASURABLE, "none", "0", reason=reason))
-        return findings
+        return self.calibration.apply(findings)
 
 
 def open_detectors(
-    profile: str = "miniature", *, device: str = "cpu", weights: Path | None = None, clip: Clip | None = None
+    profile: str = "miniature",
+    *,
+    device: str = "cpu",
+    weights: Path | None = None,
+    clip: Clip | None = None,
+    calibration: Calibration | None = None,
 ) -> DetectorSet:
     """Open the detectors of a profile. Reads no network yet: that happens at the first image.
 
@@ -124,10 +137,11 @@ def open_detectors(
         device: torch device.
         weights: folder to read instead of the usual places; the same file names are expected in it.
         clip: an open_clip model instead of the profile's own.
+        calibration: thresholds settled on somebody's own labels, laid over the verdicts.
 
     Raises:
         InvalidInput: there is no such profile.
         MissingWeights: files of the profile are missing. MediaPipe's bundle may be: then hands are judged without it,
             and the spec and the evidence say so.
     """
-    return DetectorSet(profile_of(profile), weights, device, clip)
+    return DetectorSet(profile_of(profile), weights, device, clip, calibration)

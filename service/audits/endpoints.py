@@ -85,7 +85,7 @@ def get_results(evaluation_id: str, space: Space) -> ResultsOut:
 @router.get("/labels.csv", response_class=Response, responses=_CSV)  # type: ignore[arg-type]
 def export_table(evaluation_id: str, space: Space) -> Response:
     """Every item as a table, to fill in elsewhere or to keep. The machine's answer stands only beside a label."""
-    table = write_table(space.audits.items(evaluation_id))
+    table = write_table(space.audits.items(evaluation_id), "/v1/images/{}".format)
     headers = {"Content-Disposition": f'attachment; filename="audits-{evaluation_id[:40]}.csv"'}
     return Response(table, media_type="text/csv; charset=utf-8", headers=headers)
 

@@ -24,8 +24,8 @@ class Imported:
     Attributes:
         labels: new labels.
         unchanged: labels that were there already.
-        chosen: items that nobody had drawn: their labels calibrate and count for agreement, and correct no rate, since
-            whoever chose them may have chosen them for a reason.
+        chosen: labels of items that nobody had drawn: they count for agreement and correct no rate, since whoever chose
+            them may have chosen them for a reason.
     """
 
     labels: int

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from service.audits.questions import Answer, read_answer
@@ -25,6 +25,7 @@ COLUMNS = (
     "character",
     "image",
     "control",
+    "picture",
     "machine",
     "score",
     "chance",
@@ -53,8 +54,13 @@ class LabelRow:
     image: str
 
 
-def write_table(views: Iterable[AuditView]) -> str:
-    """Items as CSV, with empty cells where a label is missing. The machine's answer is there only beside a label."""
+def write_table(views: Iterable[AuditView], picture: Callable[[str], str]) -> str:
+    """Items as CSV, with empty cells where a label is missing. The machine's answer is there only beside a label.
+
+    Args:
+        views: the items.
+        picture: from an image's hash to where it can be looked at.
+    """
     buffer = io.StringIO()
     table = csv.writer(buffer, lineterminator="\n")
     table.writerow(COLUMNS)
@@ -74,6 +80,7 @@ def write_table(views: Iterable[AuditView]) -> str:
             view.character,
             view.image,
             view.control,
+            picture(view.image) if view.image else None,
             machine.get("verdict"),
             machine.get("score"),
             view.chance,

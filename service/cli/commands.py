@@ -7,6 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
+from service.cli.auditing import audits_app
+from service.cli.options import DataDir, Json
+
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -29,12 +32,8 @@ weights_app = typer.Typer(
     help="The detectors' model files: what there is, where it comes from, and fetching what is not shipped.",
 )
 app.add_typer(weights_app, name="weights")
+app.add_typer(audits_app)
 
-DataDir = Annotated[
-    Path | None,
-    typer.Option(help="Folder of the database, images and reports. [default: BLEEDCHECK_DATA_DIR or the user's own]"),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
 Dtype = Annotated[str | None, typer.Option(help="auto, float32, bfloat16 or float16.")]
 Base = Annotated[

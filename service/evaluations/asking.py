@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from detectors.calibration import load
 from service.database.models import Checkpoint
 from service.errors import InvalidInput, NotFound
 from service.evaluations.requests import EvaluationRequest, parse_extra
@@ -97,6 +98,7 @@ def make_request(
 ) -> EvaluationRequest:
     """The request for these checkpoints with what the operator has set."""
     weights = settings.detector_weights
+    calibrated = load(settings.data_dir, settings.detector_profile)
     return EvaluationRequest(
         suite=suite,
         checkpoints=tuple(checkpoint.id for checkpoint in checkpoints),
@@ -108,6 +110,7 @@ def make_request(
         batch_size=batch_size,
         detector_profile=settings.detector_profile,
         detector_weights=str(weights.resolve()) if weights else None,
+        calibration=calibrated.to_json() if calibrated else None,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from detectors.calibration import Calibration
 from service.errors import CheckpointChanged
 from service.evaluations.executor import Detectors
 from service.evaluations.folder import FolderGenerator
@@ -51,8 +52,10 @@ class OpenedModels:
         """
         from detectors import open_detectors
 
-        wanted = (request.detector_profile, request.detector_weights)
+        wanted = (request.detector_profile, request.detector_weights, request.calibration)
         if self._detectors is None or self._detectors[0] != wanted:
             weights = Path(request.detector_weights) if request.detector_weights else None
-            self._detectors = (wanted, open_detectors(request.detector_profile, weights=weights))
+            settled = Calibration.from_json(request.calibration) if request.calibration else None
+            opened = open_detectors(request.detector_profile, weights=weights, calibration=settled)
+            self._detectors = (wanted, opened)
         return self._detectors[1]

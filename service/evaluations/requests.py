@@ -65,6 +65,7 @@ class EvaluationRequest(BaseModel):
     batch_size: int = Field(4, ge=1, le=256)
     detector_profile: str = "miniature"
     detector_weights: str | None = None
+    calibration: dict[str, Any] | None = None
 
     @classmethod
     def restore(cls, stored: dict[str, Any]) -> EvaluationRequest:

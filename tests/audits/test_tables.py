@@ -15,7 +15,7 @@ from service.evaluations.workspace import Workspace
 
 
 def table_of(space: Workspace, evaluation: str) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(write_table(space.audits.items(evaluation)))))
+    return list(csv.DictReader(io.StringIO(write_table(space.audits.items(evaluation), str))))
 
 
 def written(rows: list[dict[str, str]]) -> bytes:

@@ -13,7 +13,8 @@ from service.cli import main
 from tests.evaluations.world import build_base, write_lora
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = ["demo", "evaluate", "serve", "inspect", "compose-pairs", "weights list", "weights fetch", "weights path"]
+COMMANDS = ["demo", "evaluate", "serve", "inspect", "compose-pairs", "audit", "calibrate"]
+COMMANDS += ["weights list", "weights fetch", "weights path"]
 
 Captured = pytest.CaptureFixture[str]
 
