@@ -181,7 +181,7 @@ def _reached(scores: Floats, fails: Bools, weights: Floats, precision: float) ->
         fails_from, holds_below = choose(scores[rest], fails[rest], weights[rest], precision)
         says[held] = scores[held] >= fails_from if fails_from is not None else False
         unsure[held] = ~says[held] & (scores[held] >= holds_below)
-    reached = {}
+    reached: dict[str, Any] = {}
     for name, of, hit in (
         ("precision", says, fails),
         ("recall", fails, says),
