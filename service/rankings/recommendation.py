@@ -12,6 +12,10 @@ from service.rankings.leaderboard import LeaderboardEntry
 
 MIN_MEASURED_SHARE = 0.5
 """A checkpoint is recommended only if at least this part of all its images got a verdict."""
+MIN_HIT_SHARE = 0.5
+"""... and if it produces the asked pose at least this often, compared with the checkpoint that does so most often."""
+MIN_HIT_RATE = 0.1
+"""... and at least this often at all. What is not drawn cannot fail: nobody may win by drawing something else."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,9 @@ class Recommendation:
         tied_with: checkpoints, judged often enough, that cannot be told apart from it on these images.
         comparisons: every other checkpoint against it, in the leaderboard's order.
         too_few_judged: checkpoints that got a verdict on too few of their images to be placed, however they rank.
+        too_few_hits: checkpoints that too seldom produce the asked pose to be recommended, however they rank.
+        leader: the one that the others are compared with: the best-ranked that may be recommended. It is ``entry``
+            unless another one, that cannot be told apart from it, was chosen for better reasons.
         sentences: the answer for people, most important first; the first one names the checkpoint.
     """
 
@@ -31,6 +38,8 @@ class Recommendation:
     comparisons: tuple[PairedComparison, ...]
     too_few_judged: tuple[LeaderboardEntry, ...]
     sentences: tuple[str, ...]
+    too_few_hits: tuple[LeaderboardEntry, ...] = ()
+    leader: LeaderboardEntry | None = None
 
     @property
     def worse(self) -> tuple[LeaderboardEntry, ...]:
@@ -44,26 +53,45 @@ class Recommendation:
             "epoch": self.entry.epoch if self.entry else None,
             "tied_with": [{"run": entry.run, "epoch": entry.epoch} for entry in self.tied_with],
             "too_few_judged": [{"run": entry.run, "epoch": entry.epoch} for entry in self.too_few_judged],
+            "too_few_hits": [{"run": entry.run, "epoch": entry.epoch} for entry in self.too_few_hits],
+            "leader": {"run": self.leader.run, "epoch": self.leader.epoch} if self.leader else None,
             "comparisons": [comparison.to_json() for comparison in self.comparisons],
             "sentences": list(self.sentences),
         }
 
 
-def recommend(leaderboard: Sequence[LeaderboardEntry]) -> Recommendation:
+def recommend(leaderboard: Sequence[LeaderboardEntry], choice: LeaderboardEntry | None = None) -> Recommendation:
     """Pick the best-ranked checkpoint that was measured often enough, and say how far that can be trusted.
 
     Args:
         leaderboard: entries, best first, as :func:`service.rankings.build_leaderboard` returns them.
+        choice: recommend this one instead, if it cannot be told apart from the best-ranked.
     """
-    chosen = next((entry for entry in leaderboard if _is_judged(entry)), None)
-    if chosen is None:
-        return Recommendation(None, (), (), tuple(leaderboard), (_not_enough(leaderboard),))
-    comparisons = tuple(compare_with_leader(chosen, [entry for entry in leaderboard if entry is not chosen]))
+    unseen = too_few_hits(leaderboard)
+    leader = next((entry for entry in leaderboard if _is_judged(entry) and entry not in unseen), None)
+    if leader is None:
+        blank = tuple(entry for entry in leaderboard if entry not in unseen)
+        return Recommendation(None, (), (), blank, (_not_enough(leaderboard, unseen),), tuple(unseen))
+    comparisons = tuple(compare_with_leader(leader, [entry for entry in leaderboard if entry is not leader]))
     open_ones = [comparison.other for comparison in comparisons if not comparison.separable]
-    tied = tuple(entry for entry in open_ones if _is_judged(entry))
-    too_few = tuple(entry for entry in open_ones if not _is_judged(entry))
-    sentences = [*_headline(chosen, tied), *_standing(chosen, tied, comparisons), *_caveats(chosen, too_few)]
-    return Recommendation(chosen, tied, comparisons, too_few, tuple(sentences))
+    level = [leader, *(entry for entry in open_ones if _is_judged(entry) and entry not in unseen)]
+    chosen = choice if choice is not None and any(entry is choice for entry in level) else leader
+    tied = tuple(entry for entry in level if entry is not chosen)
+    too_few = tuple(entry for entry in open_ones if not _is_judged(entry) and entry not in unseen)
+    sentences = [
+        *_headline(chosen, tied),
+        *_preferred(chosen, leader),
+        *_standing(leader, [entry for entry in level if entry is not leader], comparisons, unseen),
+        *_caveats(chosen, too_few, unseen),
+    ]
+    return Recommendation(chosen, tied, comparisons, too_few, tuple(sentences), tuple(unseen), leader)
+
+
+def too_few_hits(leaderboard: Sequence[LeaderboardEntry]) -> list[LeaderboardEntry]:
+    """Checkpoints that produce the asked pose too seldom to be recommended."""
+    rates = [entry.hit_rate for entry in leaderboard if entry.hit_rate is not None]
+    needed = max(MIN_HIT_RATE, MIN_HIT_SHARE * max(rates, default=0.0))
+    return [entry for entry in leaderboard if entry.hit_rate is not None and entry.hit_rate < needed]
 
 
 def _is_judged(entry: LeaderboardEntry) -> bool:
@@ -124,13 +152,25 @@ def _headline(chosen: LeaderboardEntry, tied: Sequence[LeaderboardEntry]) -> lis
     ]
 
 
+def _preferred(chosen: LeaderboardEntry, leader: LeaderboardEntry) -> list[str]:
+    if chosen is leader:
+        return []
+    return [
+        f"{leader.label} failed on {leader.tally.fails} of {leader.tally.measured}, and the two cannot be told apart; "
+        f"{chosen.label} is expected to cost less once the kind of fault and the neighbouring epochs count."
+    ]
+
+
 def _standing(
-    chosen: LeaderboardEntry, tied: Sequence[LeaderboardEntry], comparisons: Sequence[PairedComparison]
+    chosen: LeaderboardEntry,
+    tied: Sequence[LeaderboardEntry],
+    comparisons: Sequence[PairedComparison],
+    unseen: Sequence[LeaderboardEntry],
 ) -> list[str]:
     if not comparisons:
         return ["It is the only checkpoint, so there is nothing to compare it with."]
     everyone = [chosen, *(comparison.other for comparison in comparisons)]
-    worse = [comparison.other for comparison in comparisons if comparison.separable]
+    worse = [item.other for item in comparisons if item.separable and item.other not in unseen]
     sentences = []
     if tied:
         rivals = "any other checkpoint" if len(tied) == len(comparisons) else name_entries(tied, everyone)
@@ -159,8 +199,17 @@ def _reach(rivals: int, pairs: int) -> str:
     )
 
 
-def _caveats(chosen: LeaderboardEntry, too_few: Sequence[LeaderboardEntry]) -> list[str]:
+def _caveats(
+    chosen: LeaderboardEntry, too_few: Sequence[LeaderboardEntry], unseen: Sequence[LeaderboardEntry]
+) -> list[str]:
     sentences = []
+    if unseen:
+        best = max(unseen, key=lambda entry: entry.hit_rate or 0.0)
+        own = "" if chosen.hit_rate is None else f", {chosen.label} on {percent(chosen.hit_rate)}"
+        sentences.append(
+            f"{name_entries(unseen)} cannot be recommended: the asked pose came out on {percent(best.hit_rate or 0.0)} "
+            f"of the images at most{own}. What is not drawn cannot fail."
+        )
     rate, bounds = chosen.failure_rate, chosen.bounds
     if rate is not None and rate >= 0.5:
         sentences.append(
@@ -182,9 +231,14 @@ def _caveats(chosen: LeaderboardEntry, too_few: Sequence[LeaderboardEntry]) -> l
     return sentences
 
 
-def _not_enough(leaderboard: Sequence[LeaderboardEntry]) -> str:
+def _not_enough(leaderboard: Sequence[LeaderboardEntry], unseen: Sequence[LeaderboardEntry]) -> str:
     if not leaderboard:
         return "There are no checkpoint images yet."
+    if len(unseen) == len(leaderboard):
+        return (
+            "Not enough data: no checkpoint produces the asked poses often enough to say how well it does in them. "
+            "Look at the pictures and the prompts first."
+        )
     return (
         f"Not enough data: no checkpoint got a verdict on {percent(MIN_MEASURED_SHARE)} of its images or more, so none "
         "can be recommended. Look at what is marked as not measurable first."

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from service.rankings.intervals import LEVEL, Interval, Tally, as_list, wilson
+from service.rankings.intervals import LEVEL, Interval, Tally, Z, as_list, wilson
 from service.rankings.leaderboard import as_table
 from service.rankings.outcomes import MEASURED_GRADES, CellOutcome, Grade
 from service.rankings.paired import difference_ends
@@ -18,6 +18,7 @@ from service.rankings.table_of_outcomes import OutcomeTable
 
 Bools = NDArray[np.bool_]
 ALPHA = 1 - LEVEL
+MANY_CLUSTERS = 200
 
 
 @dataclass(frozen=True)
@@ -219,9 +220,11 @@ def _newcombe(first: Tally, second: Tally) -> Interval | None:
 
 
 def _cluster_bootstrap(counts: NDArray[np.int64], rng: np.random.Generator, resamples: int = 4000) -> Interval | None:
-    """Percentile interval of the difference, redrawing whole (scenario, seed) clusters.
+    """Interval of the difference when whole (scenario, seed) clusters are redrawn.
 
-    ``None`` below two clusters, or if neither run ever fails or both always do: then there is nothing to redraw.
+    The percentile interval of a bootstrap; from :data:`MANY_CLUSTERS` on the normal interval with the cluster-robust
+    variance of both rates, which is its limit and takes no redrawing. ``None`` below two clusters, or if neither run
+    ever fails or both always do: then there is nothing to redraw.
 
     Args:
         counts: shape ``(clusters, 4)``: fails and measured of the first, then of the second.
@@ -229,6 +232,8 @@ def _cluster_bootstrap(counts: NDArray[np.int64], rng: np.random.Generator, resa
         resamples: how many.
     """
     k = len(counts)
+    if k >= MANY_CLUSTERS:
+        return _linearised(counts)
     drawn = rng.multinomial(k, np.full(k, 1 / k), size=resamples) @ counts if k > 1 else np.zeros((0, 4))
     drawn = drawn[(drawn[:, 1] > 0) & (drawn[:, 3] > 0)]
     differences = drawn[:, 2] / drawn[:, 3] - drawn[:, 0] / drawn[:, 1]
@@ -236,3 +241,14 @@ def _cluster_bootstrap(counts: NDArray[np.int64], rng: np.random.Generator, resa
         return None
     low, high = np.quantile(differences, [ALPHA / 2, 1 - ALPHA / 2])
     return float(low), float(high)
+
+
+def _linearised(counts: NDArray[np.int64]) -> Interval | None:
+    totals = counts.sum(axis=0)
+    if not totals[1] or not totals[3]:
+        return None
+    rates = totals[[0, 2]] / totals[[1, 3]]
+    shares = (counts[:, [0, 2]] - rates * counts[:, [1, 3]]) / totals[[1, 3]]
+    spread = math.sqrt(float(((shares[:, 1] - shares[:, 0]) ** 2).sum()) * len(counts) / (len(counts) - 1))
+    difference = float(rates[1] - rates[0])
+    return (max(-1.0, difference - Z * spread), min(1.0, difference + Z * spread)) if spread else None

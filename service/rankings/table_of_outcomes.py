@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -214,7 +215,7 @@ class OutcomeTable:
         grades[grades == Grade.NOT_ASKED] = Grade.NOT_MEASURABLE
         return grades
 
-    @property
+    @cached_property
     def cells(self) -> Ints:
         """A number for each (scenario, seed), shape ``(images,)``: equal where two checkpoints are comparable."""
         seeds = np.unique(self.seed)

@@ -9,6 +9,7 @@ from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
 from service.rankings import (
+    CellOutcome,
     build_leaderboard,
     compare_with_leader,
     failures_needed,
@@ -18,7 +19,7 @@ from service.rankings import (
     recommend,
 )
 from service.rankings.comparison import holm
-from tests.rankings.worlds import checkpoint
+from tests.rankings.worlds import checkpoint, row
 
 
 @pytest.mark.parametrize(
@@ -110,6 +111,54 @@ def test_a_leader_that_was_hardly_measured_is_passed_over() -> None:
     assert answer.too_few_judged == (board[0],)
     assert answer.tied_with == ()
     assert any(text.startswith("v1 epoch 4 got a verdict on less than 50%") for text in answer.sentences)
+
+
+def posed(letters: str, poses: str, epoch: int) -> list[CellOutcome]:
+    return [
+        CellOutcome("v1", epoch, "lap", seed, False, (row(letter), row(pose, "pose", None)))
+        for seed, (letter, pose) in enumerate(zip(letters, poses, strict=True))
+    ]
+
+
+def test_a_checkpoint_cannot_win_by_drawing_another_pose() -> None:
+    board = build_leaderboard([*posed("h" * 20, "f" * 17 + "hhh", 4), *posed("f" + "h" * 19, "h" * 16 + "ffff", 8)])
+    answer = recommend(board)
+    assert (board[0].epoch, board[0].hit_rate) == (4, pytest.approx(0.15))
+    assert answer.entry is board[1]
+    assert answer.too_few_hits == (board[0],)
+    assert answer.tied_with == ()
+    assert (
+        "v1 epoch 4 cannot be recommended: the asked pose came out on 15% of the images at most, v1 epoch 8 on 80%. "
+        "What is not drawn cannot fail." in answer.sentences
+    )
+
+
+def test_a_pose_that_hardly_ever_comes_out_recommends_nobody_and_a_rare_one_somebody() -> None:
+    never = recommend(build_leaderboard([*posed("h" * 20, "f" * 20, 4), *posed("h" * 20, "f" * 19 + "h", 8)]))
+    assert never.entry is None
+    assert "no checkpoint produces the asked poses often enough" in never.sentences[0]
+    rare = recommend(
+        build_leaderboard([*posed("h" * 20, "f" * 15 + "hhhhh", 4), *posed("f" * 20, "f" * 16 + "hhhh", 8)])
+    )
+    assert rare.entry is not None
+    assert (rare.entry.epoch, rare.too_few_hits) == (4, ())
+
+
+def test_another_choice_is_taken_only_from_those_that_cannot_be_told_apart() -> None:
+    board = build_leaderboard(
+        [
+            *checkpoint("h" * 22 + "LL", epoch=4),
+            *checkpoint("fff" + "h" * 21, epoch=8),
+            *checkpoint("f" * 20 + "h" * 4, epoch=12),
+        ]
+    )
+    other = recommend(board, board[1])
+    assert (other.entry, other.leader, other.tied_with) == (board[1], board[0], (board[0],))
+    assert other.sentences[0] == "Best so far, but tied: v1 epoch 8."
+    assert other.sentences[2].startswith(
+        "v1 epoch 4 failed on 2 of 24, and the two cannot be told apart; v1 epoch 8 is"
+    )
+    assert recommend(board, board[2]).entry is board[0]
 
 
 def test_invalid_images_do_not_help_a_checkpoint() -> None:

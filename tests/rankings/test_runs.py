@@ -73,6 +73,19 @@ def test_the_bootstrap_claims_nothing_where_nothing_varies() -> None:
     assert compare_runs(outcomes, "v1", "v2", rng=np.random.default_rng(0)).cluster_interval is None
 
 
+def test_with_many_clusters_the_closed_form_is_the_bootstrap(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(4)
+    words = {
+        (run, epoch): "".join(rng.choice(list("fh"), 250, p=(0.3 if run == "v1" else 0.2, 0.7 if run == "v1" else 0.8)))
+        for run in ("v1", "v2")
+        for epoch in (4, 8)
+    }
+    table = OutcomeTable.from_outcomes([each for key, word in words.items() for each in checkpoint(word, *key)])
+    closed = compare_runs(table, "v1", "v2", rng=rng).cluster_interval
+    monkeypatch.setattr("service.rankings.runs.MANY_CLUSTERS", 10**9)
+    assert compare_runs(table, "v1", "v2", rng=rng).cluster_interval == pytest.approx(closed, abs=0.004)
+
+
 def test_pairs_share_scenario_seed_and_epoch() -> None:
     outcomes = [
         *checkpoint("fhhh?", "v1", 4),

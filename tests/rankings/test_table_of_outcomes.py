@@ -19,6 +19,7 @@ from service.rankings import (
     build_leaderboard,
     grade_of,
     judge,
+    wilson,
 )
 from service.rankings.outcomes import judgement_of
 from tests.rankings.worlds import LETTERS, row
@@ -78,7 +79,8 @@ def test_counts_are_those_of_the_images(drawn: list) -> None:  # type: ignore[ty
     for entry in build_leaderboard(table):
         own = [each for each in outcomes if (each.run, each.epoch) == (entry.run, entry.epoch)]
         assert entry.tally == Tally.of(map(judge, own))
-        for check, tally in entry.checks.items():
+        apart = {"pose": entry.hits, "follow_through": entry.follows}
+        for check, tally in [*entry.checks.items(), *((name, t) for name, t in apart.items() if t is not None)]:
             asked = [e for e in own if check in e.expected or any(r.check == check for r in e.findings)]
             assert tally == Tally.of(judge(each, check) for each in asked)
 
@@ -146,4 +148,11 @@ def test_a_missed_pose_makes_no_image_fail() -> None:
     assert judge(missed) == judge(CellOutcome("v1", 4, "hug", 1, False, (row("h"),)))
     assert judge(missed, "pose").severity is not None
     (entry,) = build_leaderboard([missed])
-    assert (entry.tally.holds, entry.checks["pose"].fails) == (1, 1)
+    assert (entry.tally.holds, entry.hit_rate, "pose" in entry.checks) == (1, 0.0, False)
+    assert entry.to_json()["pose_hits"] == {
+        "yes": 0,
+        "no": 1,
+        "not_measurable": 0,
+        "rate": 0.0,
+        "interval": [0.0, 1 - wilson(1, 1)[0]],
+    }  # type: ignore[index]
