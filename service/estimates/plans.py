@@ -50,7 +50,7 @@ class Plan:
     @property
     def images(self) -> int:
         """All images, the control's too."""
-        return (len(self.checkpoints) + 1) * len(self.suite.scenarios) * len(self.suite.seeds)
+        return (len(self.checkpoints) + 1) * len(self.suite.cells())
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""

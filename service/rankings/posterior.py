@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 WIDTHS = (0.75, 1.5, 3.0)
 """How far neighbours reach, in steps between saved epochs (standard deviation of the kernel)."""
@@ -51,7 +51,7 @@ class Posterior:
 
 
 def posterior(
-    counts: Ints,
+    counts: NDArray[Any],
     costs: Sequence[float],
     runs: Sequence[str],
     epochs: Sequence[int | None],
@@ -78,9 +78,34 @@ def posterior(
         rng: drives the draws.
         draws: how many; a probability is then known to about 0.5 / sqrt(draws).
     """
-    counts = np.asarray(counts, dtype=float)
     weights = np.asarray(costs, dtype=float)
-    alpha = counts + 1 / len(weights)
+    alpha, smoothing = smoothed(counts, runs, epochs)
+    if not len(alpha):
+        return Posterior(np.zeros(0), np.zeros((0, 2)), np.zeros(0), np.zeros(0), smoothing)
+    shares = rng.standard_gamma(alpha, size=(draws, *alpha.shape))
+    cost = shares @ weights / shares.sum(axis=2)
+    best = cost.min(axis=1, keepdims=True)
+    return Posterior(
+        mean=alpha @ weights / alpha.sum(axis=1),
+        interval=np.quantile(cost, [0.025, 0.975], axis=0).T,
+        p_best=np.bincount(cost.argmin(axis=1), minlength=len(alpha)) / draws,
+        regret=(cost - best).mean(axis=0),
+        smoothing=smoothing,
+    )
+
+
+def smoothed(
+    counts: NDArray[Any], runs: Sequence[str], epochs: Sequence[int | None]
+) -> tuple[Floats, dict[str, Smoothing]]:
+    """Parameters of each checkpoint's Dirichlet posterior, shape ``(checkpoints, levels)``, and the smoothing by run.
+
+    Args:
+        counts: shape ``(checkpoints, levels)``: measured images by what they cost.
+        runs: name of each checkpoint's run.
+        epochs: each checkpoint's epoch.
+    """
+    counts = np.asarray(counts, dtype=np.float64)
+    alpha = counts + 1 / counts.shape[1]
     smoothing: dict[str, Smoothing] = {}
     for run in dict.fromkeys(runs):
         own = np.array([place for place, name in enumerate(runs) if name == run and epochs[place] is not None], int)
@@ -90,18 +115,7 @@ def posterior(
         steps = epoch_steps([epochs[place] or 0 for place in own])
         smoothing[run] = choose_smoothing(counts[own], steps)
         alpha[own] += kernel(steps, smoothing[run]) @ counts[own]
-    if not len(counts):
-        return Posterior(np.zeros(0), np.zeros((0, 2)), np.zeros(0), np.zeros(0), smoothing)
-    shares = rng.standard_gamma(alpha, size=(draws, *alpha.shape))
-    cost = shares @ weights / shares.sum(axis=2)
-    best = cost.min(axis=1, keepdims=True)
-    return Posterior(
-        mean=alpha @ weights / alpha.sum(axis=1),
-        interval=np.quantile(cost, [0.025, 0.975], axis=0).T,
-        p_best=np.bincount(cost.argmin(axis=1), minlength=len(counts)) / draws,
-        regret=(cost - best).mean(axis=0),
-        smoothing=smoothing,
-    )
+    return alpha, smoothing
 
 
 def epoch_steps(epochs: Sequence[int]) -> Floats:

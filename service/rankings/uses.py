@@ -12,9 +12,6 @@ from detectors.findings import Severity
 from service.rankings.outcomes import APART_CHECKS, MEASURED_GRADES, SEVERITY_WEIGHTS, Grade, grade_cost
 from service.rankings.table_of_outcomes import OutcomeTable
 
-CROSSING_POSES = frozenset({"piggyback", "princess_carry", "lap_sit"})
-"""Poses in which a hand of one crosses the body of the other: the hardest contact."""
-
 MAX_WEIGHT = 100.0
 
 

@@ -33,11 +33,16 @@ CheckName = Literal[
     "follow_through",
 ]
 
+SeverityName = Literal["lost", "fused", "clear", "minor"]
+Cost = Annotated[float, Field(ge=0.0, le=1.0)]
+
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 Text = Annotated[str, Field(min_length=1, max_length=2000, pattern=r"\S")]
 Side = Annotated[int, Field(ge=64, le=4096, multiple_of=16)]
 Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
 
+CROSSING_POSES = frozenset({"piggyback", "princess_carry", "lap_sit"})
+"""Poses in which a hand of one crosses the body of the other: the hardest contact."""
 PAIR_POSES = frozenset({"apart", "together", "hug", "piggyback", "princess_carry", "lap_sit"})
 CONTACT_CHECKS = frozenset({"fusion"})
 ROLE_POSES = frozenset({"piggyback", "princess_carry", "lap_sit"})
@@ -104,7 +109,9 @@ class Scenario(Strict):
 
     ``prompt`` is complete: nothing is put in front of it or behind it. ``below`` names who carries or is sat upon in a
     pose with roles. ``change`` says what the prompt asks to be different from what a character owns, for
-    ``follow_through``. ``bystanders`` allows people outside the cast, such as a crowd.
+    ``follow_through``. ``bystanders`` allows people outside the cast, such as a crowd. ``crossing`` says whether hands
+    cross the other one's body, where the pose does not say it rightly. ``variant_of`` names a scenario that asks for
+    the same picture in other words: their hit rates are compared.
     """
 
     name: Name
@@ -117,6 +124,13 @@ class Scenario(Strict):
     bystanders: bool = False
     change: dict[Name, Changed] = Field(default_factory=dict)
     checks: tuple[CheckName, ...] = Field(min_length=1)
+    crossing: bool | None = None
+    variant_of: Name | None = None
+
+    @property
+    def has_crossing(self) -> bool:
+        """Whether hands cross the other one's body: as the suite says, else as the pose does."""
+        return self.pose in CROSSING_POSES if self.crossing is None else self.crossing
 
 
 class SuiteGeneration(Strict):
@@ -132,7 +146,11 @@ class SuiteGeneration(Strict):
 
 
 class Suite(Strict):
-    """A suite file: which pictures to make of every checkpoint, and what to look at in them."""
+    """A suite file: which pictures to make of every checkpoint, and what to look at in them.
+
+    ``pinned_seeds`` are known hard ones: they are drawn and shown, and kept out of every rate. ``severities`` say what
+    one image costs by its worst fault, 0 to 1; those left out keep their usual cost.
+    """
 
     name: Name
     version: int = Field(ge=1)
@@ -140,11 +158,18 @@ class Suite(Strict):
     characters: tuple[SuiteCharacter, ...] = Field(min_length=1)
     scenarios: tuple[Scenario, ...] = Field(min_length=1, max_length=200)
     seeds: tuple[Seed, ...] = Field(min_length=1, max_length=1000)
+    pinned_seeds: tuple[Seed, ...] = Field(default=(), max_length=100)
+    severities: dict[SeverityName, Cost] = Field(default_factory=dict)
     generation: SuiteGeneration = SuiteGeneration()
 
     @model_validator(mode="after")
     def _rules(self) -> Self:
-        problems = [*_duplicates(self), *_scenario_problems(self)]
+        problems = [
+            *_duplicates(self),
+            *_scenario_problems(self),
+            *_variant_problems(self),
+            *_pinned_problems(self),
+        ]
         if problems:
             raise RuleError(problems)
         return self
@@ -187,8 +212,9 @@ class Suite(Strict):
         )
 
     def cells(self) -> list[tuple[Scenario, int]]:
-        """Every (scenario, seed) of one checkpoint, in the suite's own order, scenario by scenario."""
-        return [(scenario, seed) for scenario in self.scenarios for seed in self.seeds]
+        """Every (scenario, seed) of one checkpoint, in the suite's own order, by scenario, pinned seeds last."""
+        seeds = list(dict.fromkeys((*self.seeds, *self.pinned_seeds)))
+        return [(scenario, seed) for scenario in self.scenarios for seed in seeds]
 
     def override(self, **settings: Any) -> Suite:
         """The same suite with other generation settings, such as ``width=1024, height=1024`` for full-size Anima.
@@ -224,6 +250,7 @@ def _duplicates(suite: Suite) -> list[Problem]:
         ("characters", "trigger", [character.trigger.casefold() for character in suite.characters]),
         ("scenarios", "name", [scenario.name for scenario in suite.scenarios]),
         ("seeds", "", list(suite.seeds)),
+        ("pinned_seeds", "", list(suite.pinned_seeds)),
     ]
     return [
         ((field, index, *([key] if key else [])), f"{value!r} is there twice")
@@ -254,6 +281,29 @@ def _scenario_problems(suite: Suite) -> list[Problem]:
         rules = [*_pose_problems(scenario), *_change_problems(scenario)]
         problems += [((*place, *field), message) for field, message in rules]
     return problems
+
+
+def _variant_problems(suite: Suite) -> list[Problem]:
+    problems: list[Problem] = []
+    known = {scenario.name: scenario for scenario in suite.scenarios}
+    for index, scenario in enumerate(suite.scenarios):
+        place = ("scenarios", index, "variant_of")
+        original = known.get(scenario.variant_of or scenario.name)
+        if original is None or scenario.variant_of == scenario.name:
+            problems.append((place, f"no other scenario is called {scenario.variant_of!r}"))
+        elif scenario.variant_of and original.variant_of:
+            problems.append((place, f"{original.name!r} is itself a variant: name {original.variant_of!r}"))
+        elif original.pose != scenario.pose:
+            problems.append((place, f"{original.name!r} asks for another pose, so this is no variant of it"))
+    return problems
+
+
+def _pinned_problems(suite: Suite) -> list[Problem]:
+    return [
+        (("pinned_seeds", index), f"{seed} is among the seeds too; a pinned seed is in no rate: keep it in one list")
+        for index, seed in enumerate(suite.pinned_seeds)
+        if seed in suite.seeds
+    ]
 
 
 def _pose_problems(scenario: Scenario) -> list[Problem]:

@@ -161,6 +161,56 @@ def test_the_hash_ignores_layout_and_description_but_no_content() -> None:
     assert parse_suite(SMALL.replace("version: 1", "version: 2")).content_hash != plain.content_hash
 
 
+EXTRA = """\
+  - name: hug-tags
+    prompt: 2girls, keichan, kanachan, hug, embracing
+    cast: [Kei, Kana]
+    pose: hug
+    checks: [cast]
+    variant_of: hug
+    crossing: true
+seeds: [1, 2]
+pinned_seeds: [13]
+severities: {lost: 0.9, minor: 0}
+"""
+
+
+def test_variants_pinned_seeds_severities_and_crossing_are_read() -> None:
+    suite = parse_suite(SMALL.replace("seeds: [1, 2]\n", EXTRA))
+    assert [(scenario.name, seed) for scenario, seed in suite.cells()] == [
+        (name, seed) for name in ("hug", "hug-tags") for seed in (1, 2, 13)
+    ]
+    assert [scenario.has_crossing for scenario in suite.scenarios] == [False, True]
+    assert suite.scenario("hug-tags").variant_of == "hug"
+    assert suite.severities == {"lost": 0.9, "minor": 0.0}
+    keikana = load_suite("keikana")
+    crossing = [scenario.name for scenario in keikana.scenarios if scenario.has_crossing]
+    assert crossing == ["piggyback", "princess-carry", "lap-sit-sentence", "lap-sit-tags"]
+    assert keikana.scenario("lap-sit-tags").variant_of == "lap-sit-sentence"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        (
+            "variant_of: hug",
+            "variant_of: kiss",
+            "mine.yaml:21: scenarios[1].variant_of: no other scenario is called 'kiss'",
+        ),
+        ("variant_of: hug", "variant_of: hug-tags", "mine.yaml:21: scenarios[1].variant_of: no other scenario"),
+        ("    pose: hug\n    checks", "    pose: lap_sit\n    checks", "'hug' asks for another pose"),
+        ("pinned_seeds: [13]", "pinned_seeds: [2]", "mine.yaml:24: pinned_seeds[0]: 2 is among the seeds too"),
+        ("pinned_seeds: [13]", "pinned_seeds: [13, 13]", "pinned_seeds[1]: 13 is there twice"),
+        ("lost: 0.9", "lost: 2", "severities.lost"),
+        ("lost: 0.9", "gone: 1", "severities.gone"),
+    ],
+)
+def test_faults_of_variants_pins_and_severities_are_named(old: str, new: str, line: str) -> None:
+    text = SMALL.replace("seeds: [1, 2]\n", EXTRA)
+    assert old in text
+    assert line in complaint(text.replace(old, new))
+
+
 def test_a_suite_survives_its_own_json() -> None:
     suite = load_suite("keikana")
     again = Suite.model_validate_json(suite.model_dump_json())
