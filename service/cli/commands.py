@@ -102,6 +102,9 @@ def evaluate(
     ] = False,
     max_hours: Annotated[float | None, typer.Option(min=0.0, help="Take the fullest plan that ends in time.")] = None,
     price: Annotated[float | None, typer.Option(min=0.0, help="What an hour of this machine costs.")] = None,
+    use: Annotated[
+        str, typer.Option(help="What for: all, hard-contact, no-crossing, or weights per check (hands=2,fusion=1).")
+    ] = "all",
     data_dir: DataDir = None,
     json: Json = False,
 ) -> None:
@@ -119,6 +122,7 @@ def evaluate(
           --with turbo.safetensors:1.0 --epochs 120-150 --size 1024x1024 --device cuda --dtype bfloat16
       bleedcheck evaluate ./my-run --base comfyui:$HOME/ComfyUI --with anima-turbo.safetensors:1.0
       bleedcheck evaluate ./my-run --base comfyui+http://127.0.0.1:8188 --workflow mine.json
+      bleedcheck evaluate ./my-run --base ./anima --use hard-contact
       bleedcheck evaluate ./my-run --suite my-suite.yaml --seeds 7,13,99 --json
 
     Images made elsewhere are judged with --base images:FOLDER; they lie at FOLDER/<LoRA file without
@@ -137,7 +141,7 @@ def evaluate(
         options = PlanOptions(plan, full, max_hours, price, all_epochs=epochs is not None, all_seeds=seeds is not None)
         chosen = planned(space, request, checkpoints, options, as_json=json)
         if chosen is not None:
-            answer(space, chosen.request, json, chosen.estimate)
+            answer(space, chosen.request, json, chosen.estimate, use)
 
 
 @app.command()

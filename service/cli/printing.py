@@ -42,7 +42,7 @@ def print_answer(result: Mapping[str, Any], request: EvaluationRequest) -> None:
         table.add_section()
         table.add_row(*_row("", {**result["control"], "run": "no LoRA"}, checks), style="dim")
     console.print(table)
-    for sentence in result["recommendation"]["sentences"]:
+    for sentence in result["summary"]:
         console.print(Text(sentence))
     for label in result["changing_nothing"]:
         console.print(Text(f"{label} changes nothing: its first image is the base model's own. Was it trained for it?"))

@@ -24,6 +24,7 @@ from service.errors import BleedcheckError, InvalidInput, NotFound
 from service.evaluations import executor
 from service.evaluations.asking import epoch_range, with_seeds
 from service.evaluations.executor import Status
+from service.evaluations.ranked_by import ranking_arguments
 from service.evaluations.requests import EvaluationRequest
 from service.evaluations.workspace import Workspace
 from service.settings import Settings
@@ -60,7 +61,11 @@ def opened(data_dir: Path | None, **given: Any) -> Iterator[Workspace]:
 
 
 def answer(
-    space: Workspace, request: EvaluationRequest, as_json: bool, estimate: Mapping[str, Any] | None = None
+    space: Workspace,
+    request: EvaluationRequest,
+    as_json: bool,
+    estimate: Mapping[str, Any] | None = None,
+    use: str = "all",
 ) -> None:
     """Do what is left of an evaluation, write its report, and print which epoch to use.
 
@@ -69,13 +74,18 @@ def answer(
         request: the evaluation.
         as_json: print one JSON object.
         estimate: what was foreseen of it, to be printed with the JSON.
+        use: what the checkpoints are wanted for.
+
+    Raises:
+        InvalidInput: there is no such use.
     """
+    ranking_arguments(request.suite, use)  # an unknown use is refused before hours of work, not after
     with redirect_stdout(sys.stderr):
         evaluation = space.evaluations.start(request)
         if evaluation.status in (Status.PLANNED, Status.RUNNING):
             _work(space, evaluation.id)
         state = space.evaluations.state(evaluation.id)
-        result = space.evaluations.leaderboard(evaluation.id)
+        result = space.evaluations.leaderboard(evaluation.id, use)
         result["problems"] = list(state.problems)
         result["changing_nothing"] = list(state.changing_nothing)
         result["report"] = str(space.write_report(evaluation.id))

@@ -26,6 +26,15 @@ from service.suites import parse_suite
 from service.web.paging import cursor_at, read_cursor
 from service.web.problems import problems
 
+For = Annotated[
+    str,
+    Query(
+        max_length=500,
+        description="What for: all, hard-contact, no-crossing, or weights per check such as hands=2,fusion=1.",
+        examples=["hard-contact"],
+    ),
+]
+
 router = APIRouter(prefix="/v1/evaluations", tags=["evaluations"])
 
 
@@ -128,10 +137,10 @@ def resume_evaluation(evaluation_id: str, space: Space, worker: OwnWorker) -> Ev
     return EvaluationOut.of(space.evaluations.state(evaluation_id))
 
 
-@router.get("/{evaluation_id}/leaderboard", responses=problems(404))
-def get_leaderboard(evaluation_id: str, space: Space) -> LeaderboardOut:
+@router.get("/{evaluation_id}/leaderboard", responses=problems(404, 422))
+def get_leaderboard(evaluation_id: str, space: Space, use: For = "all") -> LeaderboardOut:
     """Every checkpoint, best first, with the uncertainty stated; also while the evaluation runs."""
-    return LeaderboardOut.model_validate(space.evaluations.leaderboard(evaluation_id))
+    return LeaderboardOut.model_validate(space.evaluations.leaderboard(evaluation_id, use))
 
 
 @router.get(

@@ -8,9 +8,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.evaluations.service import EvaluationState, run_names
+from service.rankings import LeaderboardAnswer
 from service.reports.views import ReportImage
-
-Interval = tuple[float, float]
 
 
 class EvaluationIn(BaseModel):
@@ -142,41 +141,11 @@ class EvaluationPage(BaseModel):
     next: str | None = Field(description="Send it as `cursor` for the next ones; null at the end.", examples=[None])
 
 
-class CheckOut(BaseModel):
-    """What became of the images under one check, by the worst finding of each."""
-
-    model_config = ConfigDict(extra="allow")
-
-    fails: int = Field(description="Images on which it fails.")
-    minor: int = Field(description="Images with a small fault only.")
-    holds: int = Field(description="Images on which it holds.")
-    not_measurable: int = Field(description="Images that could not be judged; in no rate.")
-    rate: float | None = Field(description="fails / (fails + minor + holds); null if nothing was measured.")
-    interval: Interval | None = Field(description="95 % Wilson interval of the rate.")
-
-
-class EntryOut(BaseModel):
-    """One checkpoint on the leaderboard."""
-
-    model_config = ConfigDict(extra="allow")
-
-    run: str = Field(description="The run's name.", examples=["v2"])
-    epoch: int | None = Field(description="The checkpoint's epoch.", examples=[148])
-    images: int = Field(description="All its images, invalid ones too.")
-    failure_rate: float | None = Field(description="Share of judged images on which any check fails.")
-    interval: Interval | None = Field(description="95 % Wilson interval of the failure rate.")
-    bounds: Interval | None = Field(description="The rate if everything not measurable held, and if it all failed.")
-    checks: dict[str, CheckOut] = Field(description="Per check.")
-
-
-class LeaderboardOut(BaseModel):
+class LeaderboardOut(LeaderboardAnswer):
     """Every checkpoint, best first, and what follows from it."""
 
     evaluation: str = Field(description="The evaluation's id.")
     status: str = Field(description="planned, running, finished, cancelled or failed: figures may still change.")
-    leaderboard: list[EntryOut] = Field(description="Best first.")
-    control: EntryOut | None = Field(description="The base model without a LoRA.")
-    recommendation: dict[str, Any] = Field(description="Which epoch to use, what it is tied with, and why, in words.")
 
 
 class FindingOut(BaseModel):

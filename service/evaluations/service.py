@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +19,10 @@ from service.evaluations.estimates import LOOKED_AT, seconds_left
 from service.evaluations.executor import Progress, Status
 from service.evaluations.lease import is_alive
 from service.evaluations.plan import new_evaluation, plan_batches
+from service.evaluations.ranked_by import look_of, ranking_arguments
 from service.evaluations.requests import EvaluationRequest
-from service.rankings import CONTROL, build_leaderboard, control_entry, recommend
+from service.rankings import CONTROL, OutcomeTable, answer
+from service.rankings.locking import Cell
 from service.reports.views import ReportImage, ReportScenario, ReportView, build_view
 from service.storage import repository as storage
 from service.storage.images import ImageStore
@@ -198,24 +200,42 @@ class EvaluationService:
             if detection is not None or image.invalid is not None
         ]
 
-    def leaderboard(self, evaluation_id: str) -> dict[str, Any]:
+    def leaderboard(self, evaluation_id: str, use: str = "all") -> dict[str, Any]:
         """The leaderboard at this moment, as plain JSON values: every checkpoint, best first, and what follows from it.
+
+        Args:
+            evaluation_id: the evaluation.
+            use: what the checkpoints are wanted for: ``all``, ``hard-contact``, ``no-crossing``, or own weights per
+                check such as ``hands=2,fusion=1``.
 
         Raises:
             NotFound: there is no such evaluation.
+            InvalidInput: there is no such use.
         """
         evaluation = self.state(evaluation_id).evaluation
         suite = EvaluationRequest.restore(evaluation.request).suite
-        outcomes = [image.outcome(suite.scenario(image.scenario).checks) for image in self.images(evaluation)]
-        board = build_leaderboard(outcomes)
-        control = control_entry(outcomes)
-        return {
-            "evaluation": evaluation.id,
-            "status": evaluation.status,
-            "leaderboard": [entry.to_json() for entry in board],
-            "control": control.to_json() if control else None,
-            "recommendation": recommend(board).to_json(),
-        }
+        table = OutcomeTable.from_outcomes(
+            image.outcome(suite.scenario(image.scenario).checks, image.seed in suite.pinned_seeds)
+            for image in self.images(evaluation)
+        )
+        found = answer(table, measures=self.measures(evaluation), **ranking_arguments(suite, use))
+        return {"evaluation": evaluation.id, "status": evaluation.status, **found.model_dump(mode="json")}
+
+    def measures(self, evaluation: Evaluation) -> dict[Cell, dict[str, float | str]]:
+        """What was measured of each image's looks, by cell: a word or a number by name and character."""
+        with self._database.reading() as session:
+            checkpoints = {
+                each.checkpoint_id: each.checkpoint for each in repository.contenders(session, evaluation.id)
+            }
+            names = run_names(list(checkpoints.values()))
+            rows = repository.measures(session, evaluation.id)
+        found: dict[Cell, dict[str, float | str]] = defaultdict(dict)
+        for identifier, scenario, seed, measure in rows:
+            checkpoint = checkpoints[identifier]
+            look = look_of(measure)
+            if checkpoint is not None and look is not None:
+                found[names[checkpoint.id], checkpoint.epoch, scenario, seed][look[0]] = look[1]
+        return found
 
     def report(self, evaluation_id: str, picture_url: Callable[[str], str]) -> ReportView:
         """Everything there is to show of an evaluation, also while it runs.
@@ -239,6 +259,8 @@ class EvaluationService:
             picture_url=picture_url,
             planned=state.progress.total,
             facts=_facts(state, request),
+            ranked_by={**ranking_arguments(suite), "measures": self.measures(state.evaluation)},
+            pinned_seeds=suite.pinned_seeds,
         )
 
 

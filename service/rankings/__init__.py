@@ -1,5 +1,7 @@
 """Pure statistics over outcomes: rates, intervals, order, ties and the recommendation. Imports no other domain."""
 
+from service.rankings.answer import LeaderboardAnswer
+from service.rankings.answering import answer
 from service.rankings.comparison import (
     PairedComparison,
     compare_with_leader,
@@ -22,10 +24,12 @@ from service.rankings.outcomes import (
     grade_of,
     judge,
 )
+from service.rankings.ranking import Ranking, rank
 from service.rankings.recommendation import MIN_MEASURED_SHARE, Recommendation, name_entries, percent, recommend
 from service.rankings.runs import Flip, RateDifference, compare_runs, flipped
 from service.rankings.table_of_outcomes import NOBODY, Checkpoint, OutcomeTable
 from service.rankings.tables import SeedTable, seed_table, state_word
+from service.rankings.uses import USES, ScenarioFacts, Scoring, UnknownUse, Use, parse_use
 
 __all__ = [
     "APART_CHECKS",
@@ -35,20 +39,28 @@ __all__ = [
     "NOBODY",
     "SEVERITIES",
     "SEVERITY_WEIGHTS",
+    "USES",
     "CellOutcome",
     "Checkpoint",
     "FindingRow",
     "Flip",
     "Grade",
     "Judgement",
+    "LeaderboardAnswer",
     "LeaderboardEntry",
     "OutcomeTable",
     "PairedComparison",
+    "Ranking",
     "RateDifference",
     "Recommendation",
+    "ScenarioFacts",
+    "Scoring",
     "SeedTable",
     "State",
     "Tally",
+    "UnknownUse",
+    "Use",
+    "answer",
     "build_leaderboard",
     "compare_runs",
     "compare_with_leader",
@@ -59,7 +71,9 @@ __all__ = [
     "judge",
     "mcnemar_exact",
     "name_entries",
+    "parse_use",
     "percent",
+    "rank",
     "recommend",
     "seed_table",
     "state_word",

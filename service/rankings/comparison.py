@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from service.rankings.intervals import LEVEL
+from service.rankings.intervals import LEVEL, Interval, as_list
 from service.rankings.leaderboard import LeaderboardEntry
+from service.rankings.paired import difference_ends
 
 ALPHA = 1 - LEVEL
 
@@ -39,6 +40,19 @@ class PairedComparison:
         """Whether the other one is worse than the leader by more than chance explains (5 % over all comparisons)."""
         return self.p_adjusted <= ALPHA and self.other_only > self.leader_only
 
+    @property
+    def difference(self) -> float | None:
+        """The other's failure rate less the leader's on these pairs, -1..1; ``None`` without one."""
+        return (self.other_only - self.leader_only) / self.pairs if self.pairs else None
+
+    @property
+    def interval(self) -> Interval | None:
+        """95 % interval of :attr:`difference` (Bonett and Price)."""
+        if not self.pairs:
+            return None
+        low, high = difference_ends(self.leader_only, self.other_only, self.pairs)
+        return float(low), float(high)
+
     def to_json(self) -> dict[str, Any]:
         """The comparison as plain JSON values."""
         return {
@@ -47,6 +61,8 @@ class PairedComparison:
             "pairs": self.pairs,
             "leader_only_fails": self.leader_only,
             "other_only_fails": self.other_only,
+            "difference": self.difference,
+            "interval": as_list(self.interval),
             "p": self.p,
             "p_adjusted": self.p_adjusted,
             "separable": self.separable,

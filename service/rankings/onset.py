@@ -16,6 +16,25 @@ SURE = 0.95
 """An onset is reported as one from this probability on."""
 
 
+def share_of_rises(odds: Any) -> float:
+    """How many of many series have a rise, estimated from all of them: what one is believed before its own counts.
+
+    Empirical Bayes for many questions at once (Scott and Berger 2010): the share under which the series as they are
+    are most probable, by expectation maximisation, with one made-up series that rises and one that does not. Where
+    thousands are searched and nothing happens, a single odd one is then no longer taken for a rise.
+
+    Args:
+        odds: shape ``(series,)``: odds of a rise at even odds before.
+    """
+    odds = np.asarray(odds, dtype=float)
+    share = 0.5
+    for _ in range(200):
+        before, share = share, float((1 + (share * odds / (1 - share + share * odds)).sum()) / (2 + len(odds)))
+        if abs(share - before) < 1e-6:
+            break
+    return share
+
+
 @dataclass(frozen=True)
 class Onsets:
     """Onsets of many series at once; each attribute has shape ``(series,)``, places are indices of epochs.

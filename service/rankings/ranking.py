@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from service.rankings.attribution import Cause, attribute
 from service.rankings.good_pictures import CleanChance, clean_chances
 from service.rankings.leaderboard import LeaderboardEntry, build_leaderboard, control_entry
 from service.rankings.locking import Following, Locking, Measures, measure_following, measure_locking
-from service.rankings.onset import SURE, find_onsets
+from service.rankings.onset import SURE, Onsets, find_onsets, share_of_rises
 from service.rankings.outcomes import APART_CHECKS, CONTROL, MEASURED_GRADES, Grade
 from service.rankings.paired import CochranTest, cochran
 from service.rankings.phrasings import PhrasingComparison, compare_phrasings
@@ -21,6 +22,8 @@ from service.rankings.runs import Flip, RateDifference, compare_runs, flipped
 from service.rankings.table_of_outcomes import Checkpoint, OutcomeTable
 from service.rankings.uses import ScenarioFacts, Scoring, Use
 
+MAX_FLIPS = 100
+"""So many flipped images are listed."""
 MODES: dict[str, tuple[Grade, ...]] = {
     "any failure": (Grade.CLEAR, Grade.FUSED, Grade.LOST),
     "minor": (Grade.MINOR,),
@@ -69,12 +72,13 @@ class Onset:
 
 @dataclass(frozen=True)
 class RunComparison:
-    """Two runs on the same suite and seeds; ``flips`` are all images that fail in one of them only."""
+    """Two runs on the same suite and seeds; of ``flipped`` images that fail in one only, ``flips`` are the first."""
 
     first: str
     second: str
     differences: tuple[RateDifference, ...]
     flips: tuple[Flip, ...]
+    flipped: int
 
 
 @dataclass(frozen=True)
@@ -129,6 +133,7 @@ def rank(
     scenarios: Sequence[ScenarioFacts] = (),
     scoring: Scoring | None = None,
     measures: Measures | None = None,
+    places: Mapping[Checkpoint, int] | None = None,
     seed: int = 0,
 ) -> Ranking:
     """Rank checkpoints, and say what follows.
@@ -139,6 +144,7 @@ def rank(
         scenarios: what is known of them.
         scoring: what faults cost; the use's weights come on top.
         measures: measures per cell, for locking.
+        places: the board's order where something else has decided it, such as a race; those without one come last.
         seed: drives draws and shuffles: the same images always give the same answer.
     """
     use = use or Use()
@@ -147,6 +153,8 @@ def rank(
     used = use.restrict(table, facts).rated
     rng = np.random.default_rng(seed)
     board = tuple(build_leaderboard(use.restrict(table, facts), scoring))
+    if places:
+        board = tuple(sorted(board, key=lambda entry: places.get((entry.run, entry.epoch), len(places))))
     beliefs, smoothing = believe(used, board, scoring, rng)
     onsets, series = search_onsets(used, [entry.run for entry in board])
     advice = recommend(board)
@@ -173,7 +181,7 @@ def rank(
         clean=tuple(clean_chances(table)),
         locking={run: _lockings(measures or {}, run) for run in runs},
         following={run: measure_following(table, run) for run in runs},
-        runs=_compare(used, use.restrict(table, facts), runs, rng) if len(runs) == 2 else None,
+        runs=_compare(used, use.restrict(table, facts), scoring, runs, rng) if len(runs) == 2 else None,
     )
 
 
@@ -204,46 +212,56 @@ def believe(
 def search_onsets(used: OutcomeTable, runs: Sequence[str]) -> tuple[tuple[Onset, ...], int]:
     """Search every run, check, mode and scenario (and all scenarios together) for a fault that sets in.
 
+    What is believed before looking is how many of all these series rise (:func:`share_of_rises`), so that searching
+    many does not find what is not there.
+
     Returns:
         Those that are probable, surest first, and how many series had any such fault at all.
     """
-    found: list[Onset] = []
-    searched = 0
-    counts = used.count_checks()
-    for run in dict.fromkeys(runs):
-        codes = [code for code, (name, epoch) in enumerate(used.checkpoints) if name == run and epoch is not None]
-        own = counts[codes]
-        own = np.concatenate([own, own.sum(axis=1, keepdims=True)], axis=1)
-        totals = own[..., MEASURED_GRADES].sum(axis=-1)
-        for mode, grades in MODES.items():
-            faults = own[..., list(grades)].sum(axis=-1)
-            places = [
-                (scenario, check)
-                for scenario, check in np.argwhere(faults.sum(axis=0) > 0).tolist()
-                if used.checks[check] not in APART_CHECKS
-            ]
-            if not places:
-                continue
-            searched += len(places)
-            at = tuple(np.array(places).T)
-            onsets = find_onsets(faults[:, at[0], at[1]].T, totals[:, at[0], at[1]].T)
-            epochs = [used.checkpoints[code][1] or 0 for code in codes]
-            for row in np.flatnonzero(onsets.probability >= SURE).tolist():
-                scenario, check = places[row]
-                found.append(
-                    Onset(
-                        run=run,
-                        check=used.checks[check],
-                        mode=mode,
-                        scenario=used.scenarios[scenario] if scenario < len(used.scenarios) else None,
-                        epoch=epochs[int(onsets.first[row])],
-                        interval=(epochs[int(onsets.low[row])], epochs[int(onsets.high[row])]),
-                        probability=float(onsets.probability[row]),
-                        before=float(onsets.before[row]),
-                        after=float(onsets.after[row]),
-                    )
+    parts = [_series(used, run, mode) for run in dict.fromkeys(runs) for mode in MODES]
+    odds = np.concatenate([_odds(onsets) for _, _, onsets in parts]) if parts else np.zeros(0)
+    share = share_of_rises(odds)
+    found = []
+    for (run, mode), (places, epochs, onsets) in zip(
+        [(run, mode) for run in dict.fromkeys(runs) for mode in MODES], parts, strict=True
+    ):
+        chances = share * _odds(onsets) / (1 - share + share * _odds(onsets))
+        for row in np.flatnonzero(chances >= SURE).tolist():
+            scenario, check = places[row]
+            found.append(
+                Onset(
+                    run=run,
+                    check=used.checks[check],
+                    mode=mode,
+                    scenario=used.scenarios[scenario] if scenario < len(used.scenarios) else None,
+                    epoch=epochs[int(onsets.first[row])],
+                    interval=(epochs[int(onsets.low[row])], epochs[int(onsets.high[row])]),
+                    probability=float(chances[row]),
+                    before=float(onsets.before[row]),
+                    after=float(onsets.after[row]),
                 )
-    return tuple(sorted(found, key=lambda item: (-item.probability, item.run, item.check, item.mode))), searched
+            )
+    return tuple(sorted(found, key=lambda item: (-item.probability, item.run, item.check, item.mode))), len(odds)
+
+
+def _series(used: OutcomeTable, run: str, mode: str) -> tuple[list[tuple[int, int]], list[int], Onsets]:
+    """Places (scenario, check) with any such fault, the last scenario being all together; epochs; their onsets."""
+    codes = [code for code, (name, epoch) in enumerate(used.checkpoints) if name == run and epoch is not None]
+    counts = used.count_checks()[codes]
+    counts = np.concatenate([counts, counts.sum(axis=1, keepdims=True)], axis=1)
+    faults, totals = counts[..., list(MODES[mode])].sum(axis=-1), counts[..., MEASURED_GRADES].sum(axis=-1)
+    places = [
+        (scenario, check)
+        for scenario, check in np.argwhere(faults.sum(axis=0) > 0).tolist()
+        if used.checks[check] not in APART_CHECKS
+    ]
+    at = np.array(places, dtype=np.int64).reshape(-1, 2).T
+    onsets = find_onsets(faults[:, at[0], at[1]].T, totals[:, at[0], at[1]].T)
+    return places, [used.checkpoints[code][1] or 0 for code in codes], onsets
+
+
+def _odds(onsets: Onsets) -> NDArray[np.float64]:
+    return np.asarray(onsets.probability / np.maximum(1 - onsets.probability, 1e-12))
 
 
 def _choose(
@@ -294,7 +312,10 @@ def _lockings(measures: Measures, run: str) -> tuple[Locking, ...]:
     return tuple(measure_locking(measures, run, name) for name in names)
 
 
-def _compare(used: OutcomeTable, shown: OutcomeTable, runs: Sequence[str], rng: np.random.Generator) -> RunComparison:
+def _compare(
+    used: OutcomeTable, shown: OutcomeTable, scoring: Scoring, runs: Sequence[str], rng: np.random.Generator
+) -> RunComparison:
     first, second = sorted(runs)
     differences = tuple(compare_runs(used, first, second, check=check, rng=rng) for check in (None, *used.checks))
-    return RunComparison(first, second, differences, tuple(flipped(shown, first, second)))
+    flips, total = flipped(shown, first, second, checks=scoring.checks(shown), limit=MAX_FLIPS)
+    return RunComparison(first, second, differences, tuple(flips), total)

@@ -127,15 +127,34 @@ def compare_runs(
     )
 
 
-def flipped(table: OutcomeTable, first: str, second: str, checks: Collection[str] | None = None) -> list[Flip]:
+def flipped(
+    table: OutcomeTable,
+    first: str,
+    second: str,
+    *,
+    checks: Collection[str] | None = None,
+    limit: int | None = None,
+) -> tuple[list[Flip], int]:
     """Images of the same scenario, seed and epoch that fail in one run and not in the other, pinned seeds too.
 
-    Sorted by how far they are apart, worst turn first: a hand that was fine in the first run and is lost in the second
-    comes before one that is fused.
+    Args:
+        table: images.
+        first: name of the first run.
+        second: name of the second run.
+        checks: those that can make an image fail; by default all.
+        limit: return only so many.
+
+    Returns:
+        Flips, the worst turns for the second run first: a hand that was fine in the first run and is lost in the second
+        comes before one that is fused. And how many there are in all.
     """
     grades = table.image_grades(checks)
     one, two = _pairs(table, first, second, grades, np.ones(len(table), dtype=bool))
     turned = (grades[one] >= Grade.CLEAR) != (grades[two] >= Grade.CLEAR)
+    one, two = one[turned], two[turned]
+    epochs = np.array([epoch or 0 for _, epoch in table.checkpoints], dtype=np.int64)[table.checkpoint[one]]
+    gap = grades[one].astype(np.int64) - grades[two]
+    order = np.lexsort((epochs, table.seed[one], table.scenario[one], gap))[:limit]
     flips = [
         Flip(
             table.scenarios[int(table.scenario[row])],
@@ -144,9 +163,9 @@ def flipped(table: OutcomeTable, first: str, second: str, checks: Collection[str
             Grade(int(grades[row])),
             Grade(int(grades[other])),
         )
-        for row, other in zip(one[turned], two[turned], strict=True)
+        for row, other in zip(one[order].tolist(), two[order].tolist(), strict=True)
     ]
-    return sorted(flips, key=lambda flip: (flip.first - flip.second, flip.scenario, flip.seed, flip.epoch or 0))
+    return flips, len(one)
 
 
 def _grades(table: OutcomeTable, check: str | None, character: str | None) -> NDArray[np.int8]:

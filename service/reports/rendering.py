@@ -62,6 +62,12 @@ def render_report(view: ReportView) -> str:
 
 def report_json(view: ReportView) -> dict[str, Any]:
     """The report's numbers as plain JSON values."""
+    answer = view.answer.model_dump(mode="json")
+    for entry, row in zip(answer["leaderboard"], view.rows, strict=True):
+        entry["reasons"] = [
+            {"check": item.check, "character": item.character, "severity": item.kind, "images": item.images}
+            for item in row.reasons
+        ]
     return {
         "title": view.title,
         "suite": view.suite,
@@ -69,21 +75,7 @@ def report_json(view: ReportView) -> dict[str, Any]:
         "evidence_about_real_models": not view.is_miniature,
         "images": view.images,
         "planned": view.planned,
-        "recommendation": view.recommendation.to_json(),
-        "leaderboard": [
-            {
-                **row.entry.to_json(),
-                "standing": row.standing,
-                "reasons": [
-                    {"check": item.check, "character": item.character, "severity": item.kind, "images": item.images}
-                    for item in row.reasons
-                ],
-            }
-            for row in view.rows
-        ],
-        "control": view.control.to_json() if view.control else None,
-        "runs_compared": list(view.compared) if view.compared else None,
-        "differences": [difference.to_json() for difference in view.differences],
+        **answer,
         "detectors": list(view.detectors),
         "facts": dict(view.facts),
         "cells": [_cell_json(cell) for cell in view.cells],

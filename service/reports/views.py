@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-
-import numpy as np
+from typing import Any
 
 from detectors.findings import Finding, Verdict
 from service.rankings import (
@@ -15,17 +14,18 @@ from service.rankings import (
     CellOutcome,
     FindingRow,
     Judgement,
+    LeaderboardAnswer,
     LeaderboardEntry,
+    OutcomeTable,
     PairedComparison,
     RateDifference,
     Recommendation,
     State,
-    build_leaderboard,
-    compare_runs,
-    control_entry,
     judge,
-    recommend,
+    rank,
 )
+from service.rankings.answering import answer_of
+from service.rankings.sweet_spot import find_sweet_spot
 from service.reports.charts import Chart, draw_chart
 from service.reports.evidence import EvidenceBox, evidence_boxes
 from service.reports.wording import check_label, state_label
@@ -70,10 +70,12 @@ class ReportImage:
     findings: tuple[Finding, ...] = ()
     invalid: str | None = None
 
-    def outcome(self, expected: tuple[str, ...] = ()) -> CellOutcome:
-        """The same image, reduced to what ranking needs."""
+    def outcome(self, expected: tuple[str, ...] = (), pinned: bool = False) -> CellOutcome:
+        """The same image, reduced to what ranking needs; a pinned one is in no rate."""
         rows = tuple(FindingRow(item.check, item.character, item.verdict, item.severity) for item in self.findings)
-        return CellOutcome(self.run, self.epoch, self.scenario, self.seed, self.invalid is not None, rows, expected)
+        return CellOutcome(
+            self.run, self.epoch, self.scenario, self.seed, self.invalid is not None, rows, expected, pinned
+        )
 
 
 @dataclass(frozen=True)
@@ -181,6 +183,7 @@ class ReportView:
     title: str
     base: str
     suite: str
+    answer: LeaderboardAnswer
     recommendation: Recommendation
     rows: tuple[LeaderRow, ...]
     control: LeaderboardEntry | None
@@ -219,6 +222,8 @@ def build_view(
     picture_url: Callable[[str], str],
     planned: int | None = None,
     facts: Mapping[str, str] | None = None,
+    ranked_by: Mapping[str, Any] | None = None,
+    pinned_seeds: Collection[int] = (),
 ) -> ReportView:
     """Work out everything a report shows.
 
@@ -231,27 +236,30 @@ def build_view(
         picture_url: a picture's key to its address, absolute or relative to the page.
         planned: images the evaluation will have when it is finished; by default those there are.
         facts: further lines for the foot of the page, such as sampler and hashes, by label.
+        ranked_by: further arguments of :func:`service.rankings.rank`, such as what faults cost.
+        pinned_seeds: seeds that are shown and kept out of the rates.
 
     Raises:
         ValueError: if a cell is there twice.
     """
     by_name = {scenario.name: scenario for scenario in scenarios}
     kept = [image for image in images if image.scenario in by_name]
-    outcomes = [image.outcome(by_name[image.scenario].checks) for image in kept]
-    board = build_leaderboard(outcomes)
-    control = control_entry(outcomes)
-    answer = recommend(board)
+    outcomes = [image.outcome(by_name[image.scenario].checks, image.seed in pinned_seeds) for image in kept]
+    table = OutcomeTable.from_outcomes(outcomes)
+    ranking = rank(table, **(ranked_by or {}))
+    board, control, answer = ranking.board, ranking.control, ranking.recommendation
     compared = _runs_to_compare(board)
     chronological = tuple(sorted(board, key=lambda entry: (entry.run, entry.epoch is None, entry.epoch or 0)))
     return ReportView(
         title=title,
         base=base,
         suite=suite,
+        answer=answer_of(ranking, find_sweet_spot(ranking, (ranked_by or {}).get("scenarios", ()))),
         recommendation=answer,
         rows=_leader_rows(board, answer, outcomes),
         control=control,
         chronological=chronological,
-        differences=_differences(outcomes, compared),
+        differences=ranking.runs.differences if ranking.runs else (),
         compared=compared,
         grids=_grids(kept, scenarios, answer.entry, picture_url),
         charts=tuple(draw_chart(chronological, control, answer.entry, width) for width in CHART_WIDTHS),
@@ -267,7 +275,7 @@ def _leader_rows(
     comparisons = {(item.other.run, item.other.epoch): item for item in answer.comparisons}
     reasons = _reasons(outcomes)
     rows = []
-    for rank, entry in enumerate(board, start=1):
+    for place, entry in enumerate(board, start=1):
         comparison = comparisons.get((entry.run, entry.epoch))
         if entry is answer.entry:
             standing = "recommended" if not answer.tied_with else "best so far"
@@ -275,7 +283,7 @@ def _leader_rows(
             standing = "worse"
         else:
             standing = "tied" if entry in answer.tied_with else "too few judged"
-        rows.append(LeaderRow(rank, entry, standing, comparison, reasons.get((entry.run, entry.epoch), ())))
+        rows.append(LeaderRow(place, entry, standing, comparison, reasons.get((entry.run, entry.epoch), ())))
     return tuple(rows)
 
 
@@ -306,16 +314,6 @@ def _runs_to_compare(board: Sequence[LeaderboardEntry]) -> tuple[str, str] | Non
     """The two runs, in name order; ``None`` unless there are exactly two."""
     runs = sorted({entry.run for entry in board})
     return (runs[0], runs[1]) if len(runs) == 2 else None
-
-
-def _differences(outcomes: Sequence[CellOutcome], compared: tuple[str, str] | None) -> tuple[RateDifference, ...]:
-    if compared is None:
-        return ()
-    checks = sorted({row.check for outcome in outcomes for row in outcome.findings})
-    # A fixed seed: the same images always give the same page.
-    return tuple(
-        compare_runs(outcomes, *compared, check=check, rng=np.random.default_rng(0)) for check in (None, *checks)
-    )
 
 
 def _grids(

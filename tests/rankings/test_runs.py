@@ -113,7 +113,8 @@ def test_epochs_of_one_seed_count_as_one_pair() -> None:
 
 def test_flips_are_listed_worst_turn_first() -> None:
     outcomes = [*checkpoint("hhhLm?", "v1", 140), *checkpoint("LfhhFL", "v2", 140), outcome("f", 9, run="v2", epoch=8)]
-    flips = flipped(OutcomeTable.from_outcomes(outcomes), "v1", "v2")
+    flips, total = flipped(OutcomeTable.from_outcomes(outcomes), "v1", "v2")
+    assert total == 4
     assert [(flip.seed, flip.first, flip.second) for flip in flips] == [
         (0, Grade.HOLDS, Grade.LOST),
         (1, Grade.HOLDS, Grade.CLEAR),
@@ -130,4 +131,4 @@ def test_pinned_seeds_flip_but_do_not_count() -> None:
         for seed, letter in zip((7, 13), letters, strict=True)
     ]
     assert compare_runs(outcomes, "v1", "v2").second.measured == 1
-    assert [flip.seed for flip in flipped(OutcomeTable.from_outcomes(outcomes), "v1", "v2")] == [13]
+    assert [flip.seed for flip in flipped(OutcomeTable.from_outcomes(outcomes), "v1", "v2")[0]] == [13]
