@@ -31,6 +31,7 @@ test: $(STAMP) ## run the tests
 check: $(STAMP) ## format, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/biome lint --error-on-warnings service
 	$(BIN)/mypy
 
 serve: $(STAMP) ## serve the API and the pages on http://127.0.0.1:8000

@@ -6,12 +6,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from jinja2 import Environment, PackageLoader
 from starlette.concurrency import run_in_threadpool
 
 from service.access.sessions import COOKIE, LIFE_S
 from service.errors import Unauthorized
 from service.evaluations.dependencies import Space
+from service.pages.rendering import page
 
 router = APIRouter(include_in_schema=False)
 
@@ -31,7 +31,7 @@ def login_page(request: Request, space: Space, next: Annotated[str | None, Query
     """The form that asks for a key; where none is needed, straight on."""
     if not space.settings.keys_required or request.state.caller.key_id is not None:
         return RedirectResponse(own_address(next), status_code=303)
-    return HTMLResponse(login_form(own_address(next)))
+    return login_form(own_address(next))
 
 
 @router.post("/login", response_class=HTMLResponse)
@@ -46,7 +46,7 @@ async def login(
     try:
         caller = await run_in_threadpool(space.keys.caller, key.strip())
     except Unauthorized as error:
-        return HTMLResponse(login_form(target, str(error)), status_code=401)
+        return login_form(target, str(error), status=401)
     answer = RedirectResponse(target, status_code=303)
     answer.set_cookie(
         COOKIE,
@@ -67,7 +67,6 @@ def logout() -> Response:
     return answer
 
 
-def login_form(target: str, problem: str | None = None) -> str:
+def login_form(target: str, problem: str | None = None, status: int = 200) -> HTMLResponse:
     """The login page: a form with the fields ``key`` and ``next`` that is posted to ``/login``."""
-    environment = Environment(loader=PackageLoader("service.access"), autoescape=True)
-    return environment.get_template("login.html.j2").render(target=target, problem=problem)
+    return page("login.html.j2", status=status, bare=True, target=target, problem=problem)

@@ -6,7 +6,7 @@ from fastapi import APIRouter
 
 from service.estimates.schemas import EstimateIn, EstimatesOut
 from service.estimates.service import EstimateService
-from service.evaluations.asking import make_request, select_checkpoints, with_seeds
+from service.evaluations.asking import make_request, select_checkpoints, with_scenarios, with_seeds
 from service.evaluations.dependencies import Space
 from service.suites import parse_suite
 
@@ -21,7 +21,7 @@ def estimate_evaluation(wanted: EstimateIn, space: Space) -> EstimatesOut:
     and longer for a large base, since it is loaded. While an evaluation is running that is refused (409).
     """
     suite = space.library.suite(wanted.suite) if wanted.suite_yaml is None else parse_suite(wanted.suite_yaml)
-    suite = with_seeds(suite, str(wanted.seeds) if wanted.seeds else None)
+    suite = with_scenarios(with_seeds(suite, str(wanted.seeds) if wanted.seeds else None), wanted.scenarios)
     chosen = select_checkpoints(space, wanted.runs, wanted.checkpoints, wanted.epochs)
     asked = make_request(space.settings, suite, chosen, scale=wanted.scale, batch_size=wanted.batch_size)
     taken, *others = EstimateService(space).choose(

@@ -88,6 +88,22 @@ def with_seeds(suite: Suite, seeds: str | None) -> Suite:
     return suite.model_copy(update={"seeds": suite.seeds[:count]})
 
 
+def with_scenarios(suite: Suite, names: Sequence[str]) -> Suite:
+    """The suite with only those of its scenarios, in the order named; all of them if none is.
+
+    Raises:
+        InvalidInput: it has none of that name, or one is named twice.
+    """
+    if not names:
+        return suite
+    known = {scenario.name: scenario for scenario in suite.scenarios}
+    unknown = [name for name in names if name not in known]
+    if unknown or len(set(names)) < len(names):
+        fault = f"has no scenario {unknown[0]!r}" if unknown else "is asked for a scenario twice"
+        raise InvalidInput(f"suite {suite.name} {fault}; it has {', '.join(known)}")
+    return suite.model_copy(update={"scenarios": tuple(known[name] for name in names)})
+
+
 def make_request(
     settings: Settings,
     suite: Suite,

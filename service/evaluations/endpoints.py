@@ -9,7 +9,7 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from sse_starlette import EventSourceResponse
 
 from service.errors import InvalidInput
-from service.evaluations.asking import make_request, select_checkpoints, with_seeds
+from service.evaluations.asking import make_request, select_checkpoints, with_scenarios, with_seeds
 from service.evaluations.dependencies import OwnWorker, Space
 from service.evaluations.events import HEADERS, HEARTBEAT_S, event_id, is_over
 from service.evaluations.schemas import (
@@ -47,7 +47,7 @@ def start_evaluation(wanted: EvaluationIn, space: Space, worker: OwnWorker) -> E
     """
     named = wanted.suite_yaml is None
     suite = space.library.suite(wanted.suite, wanted.suite_version) if named else parse_suite(wanted.suite_yaml or "")
-    suite = with_seeds(suite, str(wanted.seeds) if wanted.seeds else None)
+    suite = with_scenarios(with_seeds(suite, str(wanted.seeds) if wanted.seeds else None), wanted.scenarios)
     chosen = select_checkpoints(space, wanted.runs, wanted.checkpoints, wanted.epochs)
     asked = make_request(space.settings, suite, chosen, scale=wanted.scale, batch_size=wanted.batch_size)
     evaluation = space.evaluations.start(asked)

@@ -237,6 +237,15 @@ class EvaluationService:
                 found[names[checkpoint.id], checkpoint.epoch, scenario, seed][look[0]] = look[1]
         return found
 
+    def facts(self, evaluation_id: str) -> dict[str, str]:
+        """What was used to make and to judge the images, in words, by label.
+
+        Raises:
+            NotFound: there is no such evaluation.
+        """
+        state = self.state(evaluation_id)
+        return _facts(state, EvaluationRequest.restore(state.evaluation.request))
+
     def report(self, evaluation_id: str, picture_url: Callable[[str], str]) -> ReportView:
         """Everything there is to show of an evaluation, also while it runs.
 

@@ -8,15 +8,23 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse, HTMLResponse
 
+from service.cells.drawing import LAYERS
 from service.evaluations.dependencies import Space
 from service.evaluations.schemas import EvaluationOut
-from service.pages import assets, runs
+from service.evaluations.workspace import Workspace
+from service.pages import assets, comparisons, grids, runs, strips
 from service.pages.answers import build_answer
 from service.pages.rendering import page
 from service.reports.views import MINIATURE
 
 router = APIRouter(include_in_schema=False)
 
+Scenario = Annotated[str | None, Query(max_length=64)]
+Start = Annotated[int, Query(ge=0, le=1_000_000)]
+FORMS = (
+    {"format": "html", "ending": "html", "name": "Page", "words": "with every picture, from this server"},
+    {"format": "json", "ending": "json", "name": "JSON", "words": "every number and every finding, for programs"},
+)
 _FOREVER = "public, max-age=31536000, immutable"
 
 
@@ -33,15 +41,13 @@ def get_asset(name: str, request: Request, v: str = "") -> Response:
 @router.get("/")
 def show_runs(space: Space, everything: Annotated[bool, Query(alias="all")] = False) -> HTMLResponse:
     """Runs, their checkpoints, and the evaluations there are."""
-    evaluations, total = runs.recent_evaluations(space, None if everything else runs.RECENT)
+    evaluations, more = runs.recent_evaluations(space, runs.MANY if everything else runs.RECENT)
     return page(
         "runs.html.j2",
-        here="runs",
-        miniature=space.settings.base == MINIATURE,
-        base=space.settings.base,
+        **_layout(space, "runs", space.settings.base),
         runs=runs.run_cards(space),
         evaluations=evaluations,
-        total=total,
+        more=more,
         limit=space.settings.max_upload_bytes,
     )
 
@@ -51,12 +57,10 @@ def new_evaluation(space: Space, run: Annotated[list[str] | None, Query()] = Non
     """Choose what to evaluate, and see what it costs before it starts."""
     return page(
         "new.html.j2",
-        here="new",
-        miniature=space.settings.base == MINIATURE,
-        base=space.settings.base,
+        **_layout(space, "new", space.settings.base),
         runs=runs.run_cards(space),
         wanted=run or [],
-        suites=runs.suites_to_choose(),
+        suites=[known.suite for known in space.library.list_all()],
     )
 
 
@@ -65,13 +69,89 @@ def show_evaluation(
     evaluation_id: str, space: Space, part: Annotated[Literal["answer"] | None, Query()] = None
 ) -> HTMLResponse:
     """The answer of an evaluation, also while it runs; ``part=answer`` is what changes on that page."""
-    evaluation = EvaluationOut.of(space.evaluations.state(evaluation_id))
     return page(
         "answer.html.j2" if part else "evaluation.html.j2",
-        here="answer",
-        miniature=evaluation.base == MINIATURE,
-        evaluation=evaluation,
+        **_of_evaluation(space, evaluation_id, "answer")[0],
         answer=build_answer(space.evaluations.leaderboard(evaluation_id)),
+    )
+
+
+@router.get("/evaluations/{evaluation_id}/grid")
+def show_grid(
+    evaluation_id: str,
+    space: Space,
+    scenario: Scenario = None,
+    check: Annotated[str | None, Query(max_length=64)] = None,
+    state: Annotated[list[str] | None, Query()] = None,
+    run: Annotated[list[str] | None, Query()] = None,
+    part: Annotated[Literal["rows"] | None, Query()] = None,
+    start: Start = 0,
+) -> HTMLResponse:
+    """One scenario's pictures, epochs across and seeds down; ``part=rows`` is further rows only."""
+    layout, evaluation = _of_evaluation(space, evaluation_id, "grid")
+    suite = space.cells.request(evaluation_id).suite
+    wanted = grids.read_wanted(suite, scenario, check, state or (), run or ())
+    return page(
+        "grid-rows.html.j2" if part else "grid.html.j2",
+        **layout,
+        grid=grids.build_grid(space, evaluation, suite, wanted, start),
+        grid_query=grids.query_of,
+        rows_at_a_time=grids.ROWS_AT_A_TIME,
+        state_words=grids.STATE_WORDS,
+        layers=LAYERS,
+    )
+
+
+@router.get("/evaluations/{evaluation_id}/strip")
+def show_strip(
+    evaluation_id: str,
+    space: Space,
+    scenario: Scenario = None,
+    seed: Annotated[int | None, Query(ge=0, le=2**63 - 1)] = None,
+    look: Annotated[str | None, Query(max_length=100)] = None,
+) -> HTMLResponse:
+    """One seed across all epochs, enlarged where it matters."""
+    layout, evaluation = _of_evaluation(space, evaluation_id, "strip")
+    suite = space.cells.request(evaluation_id).suite
+    return page(
+        "strip.html.j2",
+        **layout,
+        strip=strips.build_strip(space, evaluation, suite, scenario, seed, look),
+        layers=LAYERS,
+    )
+
+
+@router.get("/evaluations/{evaluation_id}/compare")
+def show_comparison(
+    evaluation_id: str,
+    space: Space,
+    first: Annotated[str | None, Query(max_length=200)] = None,
+    second: Annotated[str | None, Query(max_length=200)] = None,
+    part: Annotated[Literal["pairs"] | None, Query()] = None,
+    start: Start = 0,
+) -> HTMLResponse:
+    """Two checkpoints on the same prompts and seeds, flipped pictures first; ``part=pairs`` is further pairs only."""
+    layout, evaluation = _of_evaluation(space, evaluation_id, "compare")
+    return page(
+        "pairs.html.j2" if part else "compare.html.j2",
+        **layout,
+        comparison=comparisons.build_comparison(space, evaluation, first, second, start),
+        turn_words=comparisons.TURN_WORDS,
+        differences=(),
+        runs=(),
+        layers=LAYERS,
+    )
+
+
+@router.get("/evaluations/{evaluation_id}/report")
+def show_report(evaluation_id: str, space: Space) -> HTMLResponse:
+    """The numbers to print, and the report in every form to take away."""
+    return page(
+        "report-page.html.j2",
+        **_of_evaluation(space, evaluation_id, "report")[0],
+        answer=build_answer(space.evaluations.leaderboard(evaluation_id)),
+        facts=tuple(space.evaluations.facts(evaluation_id).items()),
+        forms=FORMS,
     )
 
 
@@ -79,3 +159,23 @@ def show_evaluation(
 def guess_names(file: Annotated[list[str], Query(max_length=200)]) -> list[dict[str, Any]]:
     """The run and the epoch that file names tell, before the files are sent."""
     return [asdict(guess) for guess in runs.guess_names(file)]
+
+
+def _of_evaluation(space: Workspace, evaluation_id: str, here: str) -> tuple[dict[str, Any], EvaluationOut]:
+    """What the layout of an evaluation's pages needs, and the evaluation.
+
+    Raises:
+        NotFound: there is no such evaluation.
+    """
+    evaluation = EvaluationOut.of(space.evaluations.state(evaluation_id))
+    return {**_layout(space, here, evaluation.base), "evaluation": evaluation}, evaluation
+
+
+def _layout(space: Workspace, here: str, base: str) -> dict[str, Any]:
+    """What the layout of every page needs."""
+    return {
+        "here": here,
+        "base": base,
+        "miniature": base == MINIATURE,
+        "locked": space.settings.keys_required,
+    }

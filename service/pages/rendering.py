@@ -26,7 +26,13 @@ _POLICY = "; ".join(
         "frame-ancestors 'none'",
     )
 )
-EVALUATION_TABS = (("answer", "", "Answer"),)
+EVALUATION_TABS = (
+    ("answer", "", "Answer"),
+    ("grid", "/grid", "Grid"),
+    ("strip", "/strip", "Strip"),
+    ("compare", "/compare", "Compare"),
+    ("report", "/report", "Report"),
+)
 """The pages of one evaluation: the name in ``here``, the address behind the evaluation's own, and the label."""
 
 HEADERS = {
@@ -69,6 +75,7 @@ def environment() -> Environment:
         base_name=base_name,
         measured=measured,
         p_value=p_value,
+        points=points,
     )
     made.globals.update(
         asset=assets.address,
@@ -101,6 +108,18 @@ def p_value(p: float) -> str:
     ('< 0.001', '0.040')
     """
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def points(difference: float | None) -> str:
+    """A difference of rates in percentage points, always with its sign.
+
+    >>> points(-0.124), points(0.0)
+    ('−12', '0')
+    """
+    if difference is None:
+        return "–"
+    number = round(100 * difference)
+    return "0" if number == 0 else f"{'+' if number > 0 else '−'}{abs(number)}"
 
 
 def byte_size(size: float) -> str:

@@ -12,10 +12,11 @@ from service.evaluations.workspace import Workspace
 from service.storage import repository
 from service.storage.checkpoints import RUN_NAME
 from service.storage.schemas import CheckpointOut
-from service.suites import Suite, list_suites, load_suite
 
 RECENT = 20
 """Evaluations that are shown at first."""
+MANY = 500
+"""Evaluations that are shown at most."""
 
 
 @dataclass(frozen=True)
@@ -66,11 +67,10 @@ def run_cards(space: Workspace) -> tuple[RunCard, ...]:
         )
 
 
-def recent_evaluations(space: Workspace, limit: int | None = RECENT) -> tuple[list[EvaluationOut], int]:
-    """The newest evaluations and how many there are in all."""
-    everything = space.evaluations.list_all()
-    shown = everything if limit is None else everything[:limit]
-    return [EvaluationOut.of(space.evaluations.state(each.id)) for each in shown], len(everything)
+def recent_evaluations(space: Workspace, limit: int) -> tuple[list[EvaluationOut], bool]:
+    """The newest evaluations, and whether there are more."""
+    found = space.evaluations.page(None, limit + 1)
+    return [EvaluationOut.of(space.evaluations.state(each.id)) for each in found[:limit]], len(found) > limit
 
 
 def guess_names(files: Sequence[str]) -> list[NameGuess]:
@@ -84,8 +84,3 @@ def guess_names(files: Sequence[str]) -> list[NameGuess]:
         found = read_provenance(Path(Path(file).name), {})
         guesses.append(NameGuess(found.name if RUN_NAME.fullmatch(found.name) else "", found.epoch))
     return guesses
-
-
-def suites_to_choose() -> list[Suite]:
-    """Every suite an evaluation can be started with."""
-    return [load_suite(name) for name in list_suites()]

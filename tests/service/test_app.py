@@ -61,6 +61,14 @@ def test_from_upload_to_report(client: TestClient, loras: list[Path]) -> None:
     assert [each["id"] for each in client.get("/v1/evaluations").json()["evaluations"]] == [evaluation]
 
 
+def test_some_scenarios_of_a_suite_can_be_asked_for(idle: TestClient, loras: list[Path]) -> None:
+    upload(idle, "kk", loras[0])
+    some = {"runs": ["kk"], "suite": "demo", "scenarios": ["piggyback", "hug"], "seeds": 3}
+    evaluation = idle.post("/v1/evaluations", json=some).json()
+    assert evaluation["scenarios"] == ["piggyback", "hug"]
+    assert evaluation["progress"]["total"] == 2 * 2 * 3
+
+
 def test_a_server_takes_up_what_an_earlier_one_left(tmp_path: Path, base: Path, loras: list[Path]) -> None:
     with open_client(tmp_path / "data", base, work=False) as idle:
         upload(idle, "kk", loras[0])
@@ -94,6 +102,8 @@ def test_a_leaderboard_can_be_read_before_there_is_anything(idle: TestClient, lo
         ({"runs": ["kk"], "suite": "../../etc/passwd"}, 422, "there is no suite"),
         ({"runs": ["kk"], "suite_yaml": "name: [x"}, 422, "YAML"),
         ({"runs": ["kk"], "seeds": 999}, 422, "seeds"),
+        ({"runs": ["kk"], "suite": "demo", "scenarios": ["hug", "tea"]}, 422, "has no scenario 'tea'; it has together"),
+        ({"runs": ["kk"], "suite": "demo", "scenarios": ["hug", "hug"]}, 422, "twice"),
         ({"runs": ["kk"], "scale": 99}, 422, "scale"),
         ({"runs": ["kk"], "nonsense": 1}, 422, "nonsense"),
     ],

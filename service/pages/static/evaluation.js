@@ -86,7 +86,7 @@ const follow = () => {
     const state = JSON.parse(event.data);
     if (state.progress) show(state);
   };
-  for (const name of ["message", "progress", "status", "state"]) source.addEventListener(name, take);
+  for (const name of ["progress", "end"]) source.addEventListener(name, take);
   source.addEventListener("error", () => {
     // A stream that was heard reconnects by itself; one that cannot be had at all is replaced by asking.
     if (heard && source?.readyState !== EventSource.CLOSED) return;

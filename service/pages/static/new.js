@@ -1,5 +1,5 @@
 // Counts what an evaluation takes while it is being put together, and starts it.
-import { ask, count } from "./common.js";
+import { ask, bytes, count, duration, make } from "./common.js";
 
 const form = document.getElementById("new");
 if (form) {
@@ -7,6 +7,12 @@ if (form) {
   const start = document.getElementById("start");
   const boxes = () => [...form.querySelectorAll('input[name="checkpoint"]')];
   const number = (name) => (form.elements[name].value === "" ? null : Number(form.elements[name].value));
+
+  const part = (name) => document.getElementById(name);
+  let plans = [];
+  let measured = false;
+  let timer = 0;
+  let asked = 0;
 
   const complain = (text) => {
     problem.hidden = !text;
@@ -21,6 +27,70 @@ if (form) {
     batch_size: number("batch_size") ?? 4,
   });
 
+  /** The plan that was picked, or simply everything that was chosen. */
+  const chosen = () => {
+    const plan = plans[form.elements.plan?.value]?.plan;
+    if (!plan) return wanted();
+    return { ...wanted(), checkpoints: plan.checkpoints.map((each) => each.id), seeds: plan.seeds.length, scenarios: plan.scenarios };
+  };
+
+  const takes = (plan) =>
+    [
+      `${count(plan.images)} images${plan.images_there ? ` (${count(plan.images_there)} there already)` : ""}`,
+      plan.hours ? duration(plan.hours * 3600) : "nothing left to make",
+      `${bytes(plan.disk_bytes)} of disk${plan.disk_enough ? "" : ", more than is free"}`,
+      plan.cost === null ? null : `costs ${plan.cost.toFixed(2)}`,
+    ]
+      .filter((fact) => fact)
+      .join(", ");
+
+  const offer = (found) => {
+    const { other_plans: others, ...taken } = found;
+    plans = [taken, ...others].sort((one, two) => two.images - one.images);
+    part("plan-list").replaceChildren(
+      ...plans.map((plan, place) =>
+        make(
+          "label",
+          { class: "suite" },
+          make("input", { type: "radio", name: "plan", value: place, checked: plan === taken }),
+          make("span", {}, make("b", {}, plan.plan.name), make("span", { class: "small block" }, takes(plan)), plan.plan.left_out.length ? make("span", { class: "small soft block" }, `without ${plan.plan.left_out.join("; ")}`) : null),
+        ),
+      ),
+    );
+    part("plans").hidden = false;
+    part("measured").textContent = `Measured on ${taken.measured.device}: ${taken.seconds_per_image.toFixed(2)} s an image.`;
+    part("said").textContent = `${taken.plan.name}: ${takes(taken)}`;
+    part("images").textContent = count(taken.images);
+  };
+
+  const forget = () => {
+    plans = [];
+    part("plans").hidden = true;
+  };
+
+  const estimate = async () => {
+    const number_ = ++asked;
+    const { checkpoints, ...rest } = wanted();
+    if (!checkpoints.length) return;
+    part("estimate").disabled = true;
+    part("estimate").textContent = measured ? "Reckoning…" : "Measuring…";
+    try {
+      const hours = number("max_hours");
+      const found = await ask("POST", "/v1/estimates", { ...rest, checkpoints, full: hours === null, max_hours: hours, price: number("price") });
+      if (number_ !== asked) return;
+      measured = true;
+      offer(found);
+      complain("");
+    } catch (error) {
+      if (number_ !== asked) return;
+      forget();
+      complain(error.message);
+    } finally {
+      part("estimate").disabled = false;
+      part("estimate").textContent = "Estimate hours, disk and cost";
+    }
+  };
+
   const reckon = () => {
     const { checkpoints, seeds } = wanted();
     const suite = form.querySelector('input[name="suite"]:checked').dataset;
@@ -31,6 +101,9 @@ if (form) {
       ? `(${checkpoints.length} checkpoint${checkpoints.length === 1 ? "" : "s"} + the control) × ${suite.scenarios} scenarios × ${used} seed${used === 1 ? "" : "s"}`
       : "Choose at least one checkpoint.";
     start.disabled = !checkpoints.length;
+    forget();
+    clearTimeout(timer);
+    if (measured) timer = setTimeout(estimate, 400);
     complain(seeds !== null && seeds > Number(suite.seeds) ? `Suite ${form.elements.suite.value} has ${suite.seeds} seeds.` : "");
   };
 
@@ -44,6 +117,10 @@ if (form) {
     if (choice) pick(event.target.closest("fieldset"), () => choice === "all");
   });
   form.addEventListener("input", (event) => {
+    if (event.target.name === "plan") {
+      part("images").textContent = count(plans[event.target.value].images);
+      return undefined;
+    }
     if (!("range" in event.target.dataset)) return reckon();
     const match = /^\s*(\d+)\s*(-?)\s*(\d*)\s*$/.exec(event.target.value);
     if (!match) return undefined;
@@ -56,12 +133,13 @@ if (form) {
     start.disabled = true;
     complain("");
     try {
-      const evaluation = await ask("POST", "/v1/evaluations", wanted());
+      const evaluation = await ask("POST", "/v1/evaluations", chosen());
       location.assign(`/evaluations/${evaluation.id}`);
     } catch (error) {
       complain(error.message);
       start.disabled = false;
     }
   });
+  part("estimate").addEventListener("click", estimate);
   reckon();
 }

@@ -1,0 +1,153 @@
+"""The strip: one seed across all epochs, cut out and enlarged where it matters."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from service.cells.pieces import PARTS, Piece, pieces_of
+from service.cells.repository import CellFilter
+from service.cells.service import SeenCell
+from service.errors import NotFound
+from service.evaluations.schemas import EvaluationOut
+from service.evaluations.workspace import Workspace
+from service.pages.grids import Column, GridCell, as_cell, find_columns, name_finding
+from service.suites import Suite
+
+WHOLE = "whole"
+"""Not cut at all."""
+_CHECKS_OF_PART = {
+    "hand": frozenset({"hands"}),
+    "contact": frozenset({"fusion"}),
+    "head": frozenset({"ahoge_bleed", "ahoge_missing", "hair_bleed", "eye_bleed", "face"}),
+}
+
+
+@dataclass(frozen=True)
+class Look:
+    """Where to look: a part of the picture, of one character where it is somebody's."""
+
+    part: str
+    character: str | None
+
+    @property
+    def key(self) -> str:
+        """What names it in an address."""
+        return self.part if self.character is None else f"{self.part}:{self.character}"
+
+    @property
+    def label(self) -> str:
+        """For people: ``hand of Kei``."""
+        if self.part == WHOLE:
+            return "whole picture"
+        return self.part if self.character is None else f"{self.part} of {self.character}"
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One checkpoint's picture: the pieces to enlarge, and what was said about them."""
+
+    cell: GridCell
+    boxes: tuple[tuple[int, int, int, int], ...]
+    said: tuple[tuple[str, str], ...]
+    """Verdict or state, and the words."""
+
+
+@dataclass(frozen=True)
+class Strip:
+    """A seed of a scenario across the control and all checkpoints, run by run."""
+
+    suite: Suite
+    scenario: str
+    seed: int
+    seeds: tuple[int, ...]
+    look: Look
+    looks: tuple[Look, ...]
+    runs: tuple[tuple[str, tuple[Frame, ...]], ...]
+
+    @property
+    def prompt(self) -> str:
+        """The scenario's prompt."""
+        return self.suite.scenario(self.scenario).prompt
+
+    def beside(self, step: int) -> int | None:
+        """The seed that many places further on, if there is one."""
+        place = self.seeds.index(self.seed) + step
+        return self.seeds[place] if 0 <= place < len(self.seeds) else None
+
+
+def build_strip(
+    space: Workspace, evaluation: EvaluationOut, suite: Suite, wanted: str | None, seed: int | None, look: str | None
+) -> Strip:
+    """Cut one seed's pictures.
+
+    Args:
+        space: where the evaluation is.
+        evaluation: the evaluation.
+        suite: its suite.
+        wanted: name of the scenario; the first one if ``None``.
+        seed: the seed; the first one if ``None``.
+        look: key of a :class:`Look`; what fails most if ``None`` or not to be had.
+
+    Raises:
+        NotFound: there is no such scenario or seed.
+    """
+    scenario = wanted or suite.scenarios[0].name
+    seeds = tuple(dict.fromkeys(number for each, number in suite.cells() if each.name == scenario))
+    if not seeds:
+        raise NotFound(f"suite {suite.name} has no scenario {scenario!r}")
+    chosen = seeds[0] if seed is None else seed
+    if chosen not in seeds:
+        raise NotFound(f"scenario {scenario} has no seed {chosen}; it has {', '.join(map(str, seeds))}")
+    columns = find_columns(evaluation)
+    filters = CellFilter(scenarios=[scenario], seeds=[chosen])
+    seen, _ = space.cells.page(evaluation.id, filters, limit=len(columns) + 1, whole=True)
+    looks = _looks(seen)
+    taken = next((each for each in looks if each.key == look), None) or _worst(looks, seen)
+    return Strip(suite, scenario, chosen, seeds, taken, looks, _runs(seen, columns, taken))
+
+
+def _pieces(seen: SeenCell) -> list[Piece]:
+    image = seen.row.image
+    return pieces_of(seen.findings, image.width, image.height) if image is not None and image.invalid is None else []
+
+
+def _looks(seen: Iterable[SeenCell]) -> tuple[Look, ...]:
+    """Everything that can be enlarged in any of the pictures, heads first; the whole picture at the end."""
+    found = {Look(piece.part, piece.character) for each in seen for piece in _pieces(each)}
+    order = sorted(found, key=lambda each: (PARTS.index(each.part), each.character or ""))
+    return (*order, Look(WHOLE, None))
+
+
+def _worst(looks: Sequence[Look], seen: Iterable[SeenCell]) -> Look:
+    """The part whose checks fail in most of the pictures."""
+    fails = Counter(
+        (finding.check, finding.character) for each in seen for finding in each.findings if finding.verdict == "fails"
+    )
+
+    def number(look: Look) -> int:
+        checks = _CHECKS_OF_PART.get(look.part, frozenset())
+        return sum(count for (check, who), count in fails.items() if check in checks and look.character in (None, who))
+
+    return max(looks, key=number)
+
+
+def _runs(seen: Iterable[SeenCell], columns: Sequence[Column], look: Look) -> tuple[tuple[str, tuple[Frame, ...]], ...]:
+    frames = {frame.cell.column: frame for frame in (_frame(each, look) for each in seen)}
+    runs: dict[str, list[Frame]] = {}
+    for column in columns:
+        if column in frames:
+            runs.setdefault(column.run, []).append(frames[column])
+    return tuple((run, tuple(members)) for run, members in runs.items())
+
+
+def _frame(seen: SeenCell, look: Look) -> Frame:
+    boxes = [piece.box for piece in _pieces(seen) if Look(piece.part, piece.character) == look]
+    about = _CHECKS_OF_PART.get(look.part)
+    said = [
+        (str(each.verdict), name_finding(each))
+        for each in seen.findings
+        if (about is None or each.check in about) and look.character in (None, each.character)
+    ]
+    return Frame(as_cell(seen), tuple(dict.fromkeys(boxes)), tuple(said))
