@@ -30,6 +30,7 @@ from service.storage.arrivals import clear_abandoned
 from service.web import health
 from service.web.description import describe
 from service.web.limits import BodyLimit
+from service.web.logs import quiet_logs
 from service.web.problems import answer_to, problem_of
 from service.web.repeats import Repeats
 from service.web.telemetry import Metrics, Telemetry
@@ -58,6 +59,7 @@ def create_app(settings: Settings | None = None, models: Models | None = None) -
         models: what opens generators and detectors; the real ones by default.
     """
     wanted = settings or Settings()
+    quiet_logs()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

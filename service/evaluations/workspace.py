@@ -20,6 +20,7 @@ from service.settings import Settings
 from service.storage.checkpoints import CheckpointRegistry
 from service.storage.files import whole_file
 from service.storage.images import ImageStore
+from service.storage.partial import PartialUploads
 
 
 class Workspace:
@@ -37,6 +38,7 @@ class Workspace:
         self.keys = KeyRing(self.database, settings.key.get_secret_value() if settings.key else None)
         self.sessions = Sessions(settings.data_dir)
         self.registry = CheckpointRegistry(self.database, settings.uploads_dir)
+        self.partial = PartialUploads(settings.uploads_dir / "incoming", settings.max_upload_bytes)
         self.evaluations = EvaluationService(self.database, self.images)
         self.audits = AuditService(self.database)
         self.models = models or OpenedModels()

@@ -5,13 +5,17 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
+import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from service.checkpoints import CheckpointInfo, inspect_checkpoint
+from sqlalchemy.exc import IntegrityError
+
+from service.checkpoints import CheckpointInfo, inspect_checkpoint, scan_folder
 from service.database.engine import Database
 from service.database.models import Checkpoint
-from service.errors import CheckpointChanged, InvalidInput, NotAllowed, NotFound
+from service.errors import BleedcheckError, CheckpointChanged, Conflict, InvalidInput, NotAllowed, NotFound
 from service.storage import repository
 from service.storage.arrivals import Arrival
 from service.storage.files import sha256_of
@@ -39,14 +43,14 @@ class CheckpointRegistry:
         Args:
             run: name of the run.
             info: what :func:`service.checkpoints.inspect_checkpoint` says about the file.
-            epoch: the epoch, where the file itself does not say it.
+            epoch: the epoch, instead of what the file itself says.
 
         Raises:
             InvalidInput: the run's name cannot be used.
         """
         path = info.path.resolve()
         status = path.stat()
-        epoch = info.epoch if epoch is None else epoch
+        told, epoch = epoch, info.epoch if epoch is None else epoch
         with self._database.transaction() as session:
             owner = repository.find_or_add_run(session, checked_run_name(run))
             identifier = hashlib.sha256(f"{owner.name}\n{info.sha256}".encode()).hexdigest()[:16]
@@ -55,7 +59,7 @@ class CheckpointRegistry:
                 checkpoint = Checkpoint(id=identifier, run=owner, sha256=info.sha256, info=info.to_json())
                 checkpoint.epoch = epoch
                 session.add(checkpoint)
-            elif checkpoint.epoch is None:
+            elif told is not None or checkpoint.epoch is None:
                 checkpoint.epoch = epoch
             if not _unchanged(checkpoint):
                 checkpoint.path, checkpoint.size, checkpoint.mtime_ns = str(path), status.st_size, status.st_mtime_ns
@@ -76,12 +80,7 @@ class CheckpointRegistry:
             UnreadableCheckpoint: it is no usable safetensors file.
             UnmappedKeys: it does not fit the base.
         """
-        real = path.resolve()
-        if not path.is_absolute() or not any(real.is_relative_to(folder.resolve()) for folder in allowed):
-            raise NotAllowed(
-                f"{path} lies in no folder that this server may read; its operator names them in "
-                "BLEEDCHECK_ALLOWED_FOLDERS, or upload the file instead"
-            )
+        real = allowed_path(path, allowed)
         if not real.is_file():
             raise NotFound(f"there is no file {path}")
         info = inspect_checkpoint(real)
@@ -118,14 +117,104 @@ class CheckpointRegistry:
             UnmappedKeys: it does not fit the base.
         """
         arrival.close()
-        info = inspect_checkpoint(arrival.path)
+        return self.keep_file(run, arrival.path, epoch, base)
+
+    def keep_file(self, run: str, path: Path, epoch: int | None = None, base: str | None = None) -> Checkpoint:
+        """The same for a file that lies alone in a folder of its own; the folder is moved."""
+        info = inspect_checkpoint(path)
         if base is not None:
-            check_fits(arrival.path, base)
+            check_fits(path, base)
         home = self._folder / info.sha256
         if not home.exists():
-            arrival.path.parent.rename(home)
+            path.parent.rename(home)
         kept = next(home.glob("*.safetensors"))
         return self.register(run, replace(info, path=kept), epoch)
+
+    def register_folder(
+        self, run: str, folder: Path, allowed: tuple[Path, ...], base: str | None = None
+    ) -> tuple[list[Checkpoint], list[tuple[Path, str]]]:
+        """Record every LoRA file below a folder of the server's own disk on a client's word.
+
+        Returns:
+            The checkpoints, and the files that were refused, each with the reason.
+
+        Raises:
+            NotAllowed: the folder does not lie in one of the ``allowed`` folders, links followed.
+            NotFound: there is no such folder.
+        """
+        real = allowed_path(folder, allowed)
+        if not real.is_dir():
+            raise NotFound(f"there is no folder {folder}")
+        skipped: list[tuple[Path, BleedcheckError]] = []
+        taken = []
+        for info in scan_folder(real, skipped=skipped):
+            try:
+                taken.append(self.register_path(run, info.path, allowed, base=base))
+            except BleedcheckError as error:
+                skipped.append((info.path, error))
+        return taken, [(path, str(error)) for path, error in skipped]
+
+    def checkpoints_of(self, run: str) -> list[Checkpoint]:
+        """A run's checkpoints by epoch, those without one last.
+
+        Raises:
+            NotFound: there is no such run.
+        """
+        with self._database.reading() as session:
+            if repository.find_run(session, run) is None:
+                raise NotFound(f"there is no run {run[:100]!r}")
+            return list(repository.list_checkpoints(session, run))
+
+    def run_names(self, after: str, limit: int) -> list[str]:
+        """At most ``limit`` names of runs behind ``after``, in alphabetical order."""
+        with self._database.reading() as session:
+            return [each.name for each in repository.list_runs_after(session, after, limit)]
+
+    def get(self, run: str, checkpoint_id: str) -> Checkpoint:
+        """A checkpoint of a run.
+
+        Raises:
+            NotFound: there is no such run, or it has no such checkpoint.
+        """
+        for checkpoint in self.checkpoints_of(run):
+            if checkpoint.id == checkpoint_id:
+                return checkpoint
+        raise NotFound(f"run {run} has no checkpoint {checkpoint_id[:40]!r}")
+
+    def set_epoch(self, run: str, checkpoint_id: str, epoch: int | None) -> Checkpoint:
+        """Say a checkpoint's epoch, whatever the file says.
+
+        Raises:
+            NotFound: there is no such run or checkpoint.
+        """
+        self.get(run, checkpoint_id)
+        with self._database.transaction() as session:
+            checkpoint = repository.find_checkpoint(session, checkpoint_id)
+            if checkpoint is None:
+                raise NotFound(f"run {run} has no checkpoint {checkpoint_id}")
+            checkpoint.epoch = epoch
+            return checkpoint
+
+    def remove(self, checkpoints: Sequence[Checkpoint], run: str | None = None) -> None:
+        """Forget checkpoints; files that were uploaded are deleted, those registered where they lie stay.
+
+        Args:
+            checkpoints: which.
+            run: a run to forget with them.
+
+        Raises:
+            Conflict: an evaluation uses one of them.
+        """
+        try:
+            with self._database.transaction() as session:
+                unused = repository.remove_checkpoints(session, [each.id for each in checkpoints])
+                if run is not None:
+                    repository.remove_run(session, run)
+        except IntegrityError:
+            raise Conflict("an evaluation has begun to use this checkpoint; try again") from None
+        for path in unused:
+            if Path(path).is_relative_to(self._folder.resolve()):
+                shutil.rmtree(Path(path).parent, ignore_errors=True)
 
     def verify(self, checkpoint: Checkpoint) -> Path:
         """The file's path, if the file still is what was registered.
@@ -148,6 +237,24 @@ class CheckpointRegistry:
                 if recorded is not None:
                     recorded.mtime_ns = path.stat().st_mtime_ns
         return path
+
+
+def allowed_path(path: Path, allowed: tuple[Path, ...]) -> Path:
+    """The path with its links followed, if it lies in a folder that clients may name.
+
+    Raises:
+        NotAllowed: it does not.
+    """
+    try:
+        real = path.resolve()
+    except (OSError, ValueError, RuntimeError):  # a null byte, a loop of links
+        real = None
+    if real is None or not path.is_absolute() or not any(real.is_relative_to(each.resolve()) for each in allowed):
+        raise NotAllowed(
+            f"{path} lies in no folder that this server may read; its operator names them in "
+            "BLEEDCHECK_ALLOWED_FOLDERS, or upload the file instead"
+        )
+    return real
 
 
 def checked_run_name(name: str) -> str:

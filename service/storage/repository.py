@@ -56,6 +56,24 @@ def list_checkpoints(session: Session, run: str) -> Sequence[Checkpoint]:
     return session.scalars(query.order_by(Checkpoint.epoch.is_(None), Checkpoint.epoch, Checkpoint.id)).all()
 
 
+def remove_checkpoints(session: Session, checkpoint_ids: Sequence[str]) -> list[str]:
+    """Remove checkpoints that no evaluation uses; returns those of their paths that no other one has."""
+    mine = Checkpoint.id.in_(checkpoint_ids)
+    paths = set(session.scalars(select(Checkpoint.path).where(mine)))
+    session.execute(delete(Checkpoint).where(mine))
+    return list(paths - set(session.scalars(select(Checkpoint.path).where(Checkpoint.path.in_(paths)))))
+
+
+def remove_run(session: Session, name: str) -> None:
+    """Remove a run that has no checkpoints any more."""
+    session.execute(delete(Run).where(Run.name == name))
+
+
+def list_runs_after(session: Session, name: str, limit: int) -> Sequence[Run]:
+    """At most ``limit`` runs behind that name, by name."""
+    return session.scalars(select(Run).where(Run.name > name).order_by(Run.name).limit(limit)).all()
+
+
 def find_images(session: Session, keys: Iterable[str]) -> dict[str, Image]:
     """Those images that exist, by key."""
     return {image.key: image for image in session.scalars(select(Image).where(Image.key.in_(list(keys))))}

@@ -8,6 +8,16 @@ import sys
 import structlog
 
 
+def quiet_logs() -> None:
+    """Hand structured logs to Python's own logging, unless somebody has said where they go."""
+    if not structlog.is_configured():
+        structlog.configure(
+            processors=[structlog.contextvars.merge_contextvars, structlog.stdlib.render_to_log_kwargs],
+            logger_factory=structlog.stdlib.LoggerFactory(),
+            wrapper_class=structlog.stdlib.BoundLogger,
+        )
+
+
 def configure_logs(as_json: bool | None = None) -> None:
     """Send this process's logs, libraries' included, to standard error.
 
@@ -30,7 +40,7 @@ def configure_logs(as_json: bool | None = None) -> None:
     last: list[structlog.typing.Processor] = (
         [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
         if plain
-        else [structlog.dev.ConsoleRenderer()]
+        else [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(

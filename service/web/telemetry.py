@@ -9,6 +9,7 @@ import time
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.web.problems import answer_to
@@ -17,6 +18,8 @@ REQUEST_ID = "x-request-id"
 _USABLE_ID = re.compile(r"[\w.-]{1,64}")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)
+_CLIENT_GONE = 499
+"""What is logged for a client that has hung up before its request was whole; it gets no answer."""
 logger = structlog.get_logger(__name__)
 
 
@@ -64,6 +67,8 @@ class Telemetry:
         with structlog.contextvars.bound_contextvars(request_id=name), self._metrics.open.track_inprogress():
             try:
                 await self._app(scope, receive, watched)
+            except ClientDisconnect:
+                status = status or _CLIENT_GONE
             except Exception as error:
                 if status:  # the answer has begun: it can only be broken off
                     logger.error("answer broken off", path=scope["path"], exc_info=error)
