@@ -15,6 +15,7 @@ from service.access import endpoints as access
 from service.access.guard import Guard
 from service.audits import endpoints as audits
 from service.cells import endpoints as cells
+from service.comparisons import endpoints as comparisons
 from service.errors import KNOWN, NotAllowed
 from service.estimates import endpoints as estimates
 from service.evaluations import endpoints as evaluations
@@ -24,6 +25,7 @@ from service.evaluations.workspace import Workspace
 from service.library import endpoints as library
 from service.pages import endpoints as pages
 from service.pages.problems import problem_page, wants_page
+from service.reports import endpoints as reports
 from service.settings import Settings
 from service.storage import endpoints as storage
 from service.storage.arrivals import clear_abandoned
@@ -40,6 +42,8 @@ ROUTERS = (
     library.router,
     evaluations.router,
     estimates.router,
+    reports.router,
+    comparisons.router,
     cells.router,
     audits.router,
     pages.router,

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Request, Response
-from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi import APIRouter, Header, Query, Response
 from sse_starlette import EventSourceResponse
 
 from service.errors import InvalidInput
@@ -17,23 +16,12 @@ from service.evaluations.schemas import (
     EvaluationOut,
     EvaluationPage,
     ExtensionIn,
-    ImageOut,
+    For,
     LeaderboardOut,
-    ReportOut,
 )
-from service.reports import render_report
 from service.suites import parse_suite
 from service.web.paging import cursor_at, read_cursor
 from service.web.problems import problems
-
-For = Annotated[
-    str,
-    Query(
-        max_length=500,
-        description="What for: all, hard-contact, no-crossing, or weights per check such as hands=2,fusion=1.",
-        examples=["hard-contact"],
-    ),
-]
 
 router = APIRouter(prefix="/v1/evaluations", tags=["evaluations"])
 
@@ -143,32 +131,6 @@ def get_leaderboard(evaluation_id: str, space: Space, use: For = "all") -> Leade
     return LeaderboardOut.model_validate(space.evaluations.leaderboard(evaluation_id, use))
 
 
-@router.get(
-    "/{evaluation_id}/report",
-    response_model=ReportOut,
-    responses={
-        200: {"content": {"text/html": {"schema": {"type": "string"}}}, "description": "JSON, or a page."},
-        **problems(404),
-    },
-)
-def get_report(
-    evaluation_id: str,
-    request: Request,
-    space: Space,
-    format: Annotated[
-        Literal["json", "html"] | None, Query(description="Instead of the Accept header.", examples=["html"])
-    ] = None,
-) -> Response:
-    """The leaderboard with every image and finding behind it: JSON, or a page with the pictures."""
-    if (format or _preferred(request.headers.get("accept", ""))) == "html":
-        page = render_report(space.evaluations.report(evaluation_id, "/v1/images/{}".format))
-        return HTMLResponse(page, headers={"Vary": "Accept", "Cache-Control": "no-cache"})
-    board = space.evaluations.leaderboard(evaluation_id)
-    images = space.evaluations.images(space.evaluations.state(evaluation_id).evaluation)
-    report = ReportOut.model_validate({**board, "images": [ImageOut.of(image) for image in images]})
-    return JSONResponse(report.model_dump(mode="json"), headers={"Vary": "Accept"})
-
-
 def _place(cursor: str | None) -> tuple[float, str] | None:
     if cursor is None:
         return None
@@ -177,9 +139,3 @@ def _place(cursor: str | None) -> tuple[float, str] | None:
         return float(created), last
     except ValueError:
         raise InvalidInput("the cursor is none; send the last answer's `next`") from None
-
-
-def _preferred(accept: str) -> str:
-    """``html`` where a browser asks, ``json`` for everybody else."""
-    kinds = [part.partition(";")[0].strip() for part in accept.split(",")]
-    return "html" if "text/html" in kinds else "json"

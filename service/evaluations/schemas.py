@@ -5,11 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
+from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.evaluations.service import EvaluationState, run_names
 from service.rankings import LeaderboardAnswer
 from service.reports.views import ReportImage
+
+For = Annotated[
+    str,
+    Query(
+        max_length=500,
+        description="What for: all, hard-contact, no-crossing, or weights per check such as hands=2,fusion=1.",
+        examples=["hard-contact"],
+    ),
+]
 
 
 class EvaluationIn(BaseModel):

@@ -200,13 +200,14 @@ class EvaluationService:
             if detection is not None or image.invalid is not None
         ]
 
-    def leaderboard(self, evaluation_id: str, use: str = "all") -> dict[str, Any]:
+    def leaderboard(self, evaluation_id: str, use: str = "all", run: str | None = None) -> dict[str, Any]:
         """The leaderboard at this moment, as plain JSON values: every checkpoint, best first, and what follows from it.
 
         Args:
             evaluation_id: the evaluation.
             use: what the checkpoints are wanted for: ``all``, ``hard-contact``, ``no-crossing``, or own weights per
                 check such as ``hands=2,fusion=1``.
+            run: look at this run's checkpoints only, beside the control.
 
         Raises:
             NotFound: there is no such evaluation.
@@ -217,6 +218,7 @@ class EvaluationService:
         table = OutcomeTable.from_outcomes(
             image.outcome(suite.scenario(image.scenario).checks, image.seed in suite.pinned_seeds)
             for image in self.images(evaluation)
+            if run is None or image.run == CONTROL or image.run.partition(" [")[0] == run
         )
         found = answer(table, measures=self.measures(evaluation), **ranking_arguments(suite, use))
         return {"evaluation": evaluation.id, "status": evaluation.status, **found.model_dump(mode="json")}

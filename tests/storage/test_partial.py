@@ -61,10 +61,15 @@ def test_what_has_come_stays_when_the_connection_breaks(client: TestClient, lora
     address = begin(client, lora, epoch=148)
 
     space = client.app.state.workspace  # type: ignore[attr-defined]
-    with pytest.raises(ConnectionError), space.partial.open("kk", address.rpartition("/")[2], 0) as piece:
-        piece.write(content[:700])
-        assert client.patch(address, params={"offset": 700}, content=b"x").status_code == 409  # one at a time
-        raise ConnectionError
+
+    def break_off() -> None:
+        with space.partial.open("kk", address.rpartition("/")[2], 0) as piece:
+            piece.write(content[:700])
+            assert client.patch(address, params={"offset": 700}, content=b"x").status_code == 409  # one at a time
+            raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        break_off()
     assert client.get(address).json()["offset"] == 700
     last = client.patch(address, params={"offset": 700}, content=content[700:]).json()
     assert last["checkpoint"]["epoch"] == 148

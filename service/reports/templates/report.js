@@ -50,14 +50,21 @@
     return node;
   };
 
+  // In a page with its pictures inside, a picture lies in its thumbnail alone.
+  const address = (index) => {
+    const url = cells[index].url;
+    return url?.startsWith("picture:") ? document.querySelector(`[data-cell="${index}"] img`)?.src : url;
+  };
+
   const show = (index) => {
     const cell = cells[index];
+    const url = address(index);
     current = index;
     part("title").textContent = cell.title;
     part("place").textContent = cell.place;
     part("verdict").replaceChildren(badge(cell.state, cell.symbol, cell.label));
     const stage = [];
-    if (cell.url) stage.push(make("img", { src: cell.url, alt: cell.alt, width: cell.width, height: cell.height }));
+    if (url) stage.push(make("img", { src: url, alt: cell.alt, width: cell.width, height: cell.height }));
     else stage.push(make("p", { class: "soft" }, "There is no picture."));
     part("stage").replaceChildren(...stage, overlay(cell));
     const worstFirst = ["fails", "not_measurable", "minor", "holds"];
@@ -68,8 +75,8 @@
     if (cell.invalid) rows.unshift(make("li", {}, cell.invalid));
     if (!rows.length) rows.push(make("li", {}, "No detector has looked at this picture."));
     part("findings").replaceChildren(...rows);
-    part("open").hidden = !cell.url;
-    if (cell.url) part("open").href = cell.url;
+    part("open").hidden = !url || url.startsWith("data:"); // browsers open no such address in a window of its own
+    if (url) part("open").href = url;
     for (const button of dialog.querySelectorAll("[data-go]")) button.disabled = cell[button.dataset.go] === null;
     if (!dialog.open) dialog.showModal();
   };

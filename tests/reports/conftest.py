@@ -1,0 +1,5 @@
+"""What these tests share."""
+
+from tests.service.two_runs import two_runs
+
+__all__ = ["two_runs"]
