@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,32 +72,37 @@ class PooledIntervals:
     Attributes:
         ends: shape ``(checkpoints, 2)``; NaN where nothing was measured.
         design_effect: shape ``(checkpoints,)``: how many pictures say as much as one independent picture would.
-        correlation: likeness of pictures of one scenario, 0..1, shared by all checkpoints.
+        correlation: shape ``(checkpoints,)``: likeness of pictures of one scenario, 0..1.
     """
 
     ends: Floats
     design_effect: Floats
-    correlation: float
+    correlation: Floats
 
 
-def pooled_intervals(fails: Any, totals: Any) -> PooledIntervals:
+def pooled_intervals(fails: Any, totals: Any, groups: Sequence[str] | None = None) -> PooledIntervals:
     """95 % intervals of each checkpoint's rate over all scenarios, wider where scenarios differ.
 
     Wilson's interval (1927) with the effective number of images, n / deff, where deff = 1 + (m - 1) · icc is Kish's
     design effect (1965) with m the size-weighted mean number of images per scenario, as Saha, Miller and Wang (2016)
-    recommend for clustered rates. Two changes keep its level with few images: the correlation is shared by all
-    checkpoints, and the quantile lies between the normal one (the part of the variance within scenarios) and Student's
-    t with scenarios - 1 degrees of freedom (the part between them). It says how a checkpoint does on prompts *like*
-    these; the plain Wilson interval says how it does on exactly these. ``benchmarks/decisions`` measures both.
+    recommend for clustered rates. Two changes keep its level with few images: the correlation is shared by the
+    checkpoints of a group, such as the epochs of a run, and the quantile lies between the normal one (the part of the
+    variance within scenarios) and Student's t with scenarios - 1 degrees of freedom (the part between them). It says
+    how a checkpoint does on prompts *like* these; the plain Wilson interval says how it does on exactly these.
+    ``benchmarks/decisions`` measures both.
 
     Args:
         fails: shape ``(checkpoints, scenarios)``.
         totals: measured images, the same shape.
+        groups: each checkpoint's group; by default all are one.
     """
     from scipy.special import stdtrit  # slow to import, so only where it is needed
 
     fails, totals = np.atleast_2d(np.asarray(fails, dtype=float)), np.atleast_2d(np.asarray(totals, dtype=float))
-    correlation = intraclass_correlation(fails, totals)
+    correlation = np.zeros(len(fails))
+    names = np.array(groups if groups is not None else [""] * len(fails))
+    for name in set(names.tolist()):
+        correlation[names == name] = intraclass_correlation(fails[names == name], totals[names == name])
     number = totals.sum(axis=1)
     size = (totals**2).sum(axis=1) / np.maximum(number, 1)
     effect = np.maximum(1.0, 1 + (size - 1) * correlation)

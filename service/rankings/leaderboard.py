@@ -198,7 +198,9 @@ def _entries(table: OutcomeTable, scoring: Scoring) -> list[LeaderboardEntry]:
     starts = np.searchsorted(rated.checkpoint, np.arange(len(table.checkpoints) + 1))
     by_scenario = rated.count_images(checks)
     fails = by_scenario[..., Grade.CLEAR : Grade.INVALID].sum(axis=-1)
-    pooled = pooled_intervals(fails, by_scenario[..., MEASURED_GRADES].sum(axis=-1))
+    pooled = pooled_intervals(
+        fails, by_scenario[..., MEASURED_GRADES].sum(axis=-1), [run for run, _ in table.checkpoints]
+    )
     by_check = rated.count_checks()
     by_character = rated.count_characters()
     entries = []

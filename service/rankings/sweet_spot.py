@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 
 from detectors.findings import Severity
+from service.rankings.comparison import ALPHA, failures_needed
 from service.rankings.leaderboard import LeaderboardEntry
 from service.rankings.outcomes import CONTROL
 from service.rankings.posterior import smoothed
@@ -18,8 +20,6 @@ from service.rankings.table_of_outcomes import Checkpoint, OutcomeTable
 from service.rankings.uses import USES, ScenarioFacts, Scoring
 
 POWER = 0.8
-_Z_TEST = 1.959963984540054
-_Z_POWER = 0.8416212335729143
 _MAX_CHECKS = 3
 
 
@@ -70,20 +70,22 @@ def find_sweet_spot(ranking: Ranking, scenarios: Sequence[ScenarioFacts] = ()) -
     )
 
 
-def pairs_to_tell_apart(first_only: int, second_only: int, pairs: int) -> int | None:
+def pairs_to_tell_apart(first_only: int, second_only: int, pairs: int, comparisons: int = 1) -> int | None:
     """How many images of each would tell two checkpoints apart, if they go on differing as they do now.
 
-    The usual size for McNemar's test (Connor 1987), two-sided 5 %, with a chance of 80 % to see it. ``None`` where they
-    do not differ.
+    The usual size for McNemar's test (Connor 1987) with a chance of 80 % to see it, two-sided 5 % shared by all
+    comparisons, and no fewer than the exact test can work with. ``None`` where they do not differ.
 
-    >>> pairs_to_tell_apart(2, 8, 50)
-    107
+    >>> pairs_to_tell_apart(2, 8, 50), pairs_to_tell_apart(2, 8, 50, comparisons=7)
+    (107, 171)
     """
     if not pairs or first_only == second_only:
         return None
     differing, gap = (first_only + second_only) / pairs, abs(first_only - second_only) / pairs
-    needed = (_Z_TEST * math.sqrt(differing) + _Z_POWER * math.sqrt(max(0.0, differing - gap**2))) ** 2 / gap**2
-    return math.ceil(needed)
+    at = NormalDist().inv_cdf(1 - ALPHA / (2 * max(1, comparisons)))
+    sight = NormalDist().inv_cdf(POWER)
+    needed = (at * math.sqrt(differing) + sight * math.sqrt(max(0.0, differing - gap**2))) ** 2 / gap**2
+    return max(math.ceil(needed), math.ceil(failures_needed(comparisons) / gap))
 
 
 def cheapest(table: OutcomeTable, scoring: Scoring, among: Sequence[Checkpoint]) -> Checkpoint | None:
@@ -183,26 +185,27 @@ def _any_of(ranking: Ranking, severities: Sequence[Severity]) -> bool:
 
 
 def _more_images(ranking: Ranking, chosen: LeaderboardEntry) -> Iterator[str]:
-    """How many images would settle it against the closest rival that differs at all."""
+    """How many images would settle it between the leader and the one that comes closest to it in expected cost."""
     advice = ranking.recommendation
-    if not advice.tied_with:
+    leader = advice.leader
+    level = [entry for entry in (chosen, *advice.tied_with) if entry is not leader]
+    if leader is None or not level:
         return
-    open_ones = {(entry.run, entry.epoch) for entry in (*advice.tied_with, chosen)}
-    nearest = [
-        (item, needed)
-        for item in advice.comparisons
-        if (item.other.run, item.other.epoch) in open_ones
-        and (needed := pairs_to_tell_apart(item.leader_only, item.other_only, item.pairs)) is not None
-    ]
-    if not nearest:
-        yield "More seeds: on these images the tied checkpoints do not differ at all."
+    nearest = min(level, key=lambda entry: _cost(ranking, entry))
+    item = next(each for each in advice.comparisons if each.other is nearest)
+    needed = pairs_to_tell_apart(item.leader_only, item.other_only, item.pairs, len(advice.comparisons))
+    if needed is None:
+        yield f"More seeds: on these {item.pairs} images {leader.label} and {nearest.label} fail equally often."
         return
-    item, needed = min(nearest, key=lambda each: each[1])
-    leader = advice.leader or chosen
     yield (
-        f"More seeds: {leader.label} and {item.other.label} would be told apart by about {needed} images each, if they "
-        f"go on differing as they do on these {item.pairs}."
+        f"More seeds: {leader.label} and {nearest.label} would be told apart by about {needed} images each, if they go "
+        f"on differing as they do on these {item.pairs}."
     )
+
+
+def _cost(ranking: Ranking, entry: LeaderboardEntry) -> float:
+    belief = ranking.beliefs.get((entry.run, entry.epoch))
+    return belief.cost if belief else 1.0
 
 
 def _label(checkpoint: Checkpoint) -> str:

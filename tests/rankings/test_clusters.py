@@ -44,6 +44,14 @@ def test_what_cannot_be_told_is_no_correlation(totals: list[int]) -> None:
     assert intraclass_correlation([[min(1, n) for n in totals]], [totals]) == 0.0
 
 
+def test_groups_keep_their_own_correlation() -> None:
+    fails, totals = np.array([[8, 0], [8, 0], [2, 2]]), np.full((3, 2), 8)
+    pooled = pooled_intervals(fails, totals, ["v1", "v1", "v2"])
+    assert pooled.correlation == pytest.approx([1.0, 1.0, 0.0])
+    assert pooled.ends[2] == pytest.approx(proportion_confint(4, 16, method="wilson"))
+    assert len(set(pooled_intervals(fails, totals).correlation.tolist())) == 1
+
+
 def test_without_clusters_it_is_wilsons() -> None:
     pooled = pooled_intervals([[2, 2, 2, 2]], [[8, 8, 8, 8]])
     assert pooled.design_effect.tolist() == [1.0]
