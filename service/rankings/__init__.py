@@ -1,6 +1,5 @@
 """Pure statistics over outcomes: rates, intervals, order, ties and the recommendation. Imports no other domain."""
 
-from service.rankings.answer import LeaderboardAnswer
 from service.rankings.answering import answer
 from service.rankings.comparison import (
     PairedComparison,
@@ -27,6 +26,7 @@ from service.rankings.outcomes import (
 from service.rankings.ranking import Ranking, rank
 from service.rankings.recommendation import MIN_MEASURED_SHARE, Recommendation, name_entries, percent, recommend
 from service.rankings.runs import Flip, RateDifference, compare_runs, flipped
+from service.rankings.schemas import LeaderboardAnswer
 from service.rankings.table_of_outcomes import NOBODY, Checkpoint, OutcomeTable
 from service.rankings.tables import SeedTable, seed_table, state_word
 from service.rankings.uses import USES, ScenarioFacts, Scoring, UnknownUse, Use, parse_use

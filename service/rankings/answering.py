@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from service.rankings.answer import LeaderboardAnswer
 from service.rankings.attribution import Cause, Kind
 from service.rankings.good_pictures import CleanChance
 from service.rankings.leaderboard import LeaderboardEntry
@@ -18,6 +17,7 @@ from service.rankings.outcomes import Grade, judgement_of
 from service.rankings.phrasings import Hits
 from service.rankings.ranking import Onset, Ranking, rank
 from service.rankings.recommendation import listed, percent
+from service.rankings.schemas import LeaderboardAnswer
 from service.rankings.sweet_spot import SweetSpot, find_sweet_spot
 from service.rankings.table_of_outcomes import Checkpoint, OutcomeTable
 from service.rankings.tables import state_word

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,8 @@ WIDTHS = (0.75, 1.5, 3.0)
 STRENGTHS = (0.0, 0.05, 0.15, 0.4, 1.0)
 """What one image of a neighbour right beside counts, as part of an image of one's own."""
 DRAWS = 4000
+FAR = 1e6
+"""Steps between the epochs before and after a break: no kernel reaches so far."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ def posterior(
     epochs: Sequence[int | None],
     rng: np.random.Generator,
     draws: int = DRAWS,
+    breaks: Mapping[str, int] | None = None,
 ) -> Posterior:
     """Believe in each checkpoint's cost after seeing its images and, as far as that helps, its neighbours'.
 
@@ -77,9 +80,10 @@ def posterior(
         epochs: each checkpoint's epoch; one without borrows from none.
         rng: drives the draws.
         draws: how many; a probability is then known to about 0.5 / sqrt(draws).
+        breaks: by run, an epoch from which on something breaks: nothing is borrowed across it.
     """
     weights = np.asarray(costs, dtype=float)
-    alpha, smoothing = smoothed(counts, runs, epochs)
+    alpha, smoothing = smoothed(counts, runs, epochs, breaks)
     if not len(alpha):
         return Posterior(np.zeros(0), np.zeros((0, 2)), np.zeros(0), np.zeros(0), smoothing)
     shares = rng.standard_gamma(alpha, size=(draws, *alpha.shape))
@@ -95,7 +99,10 @@ def posterior(
 
 
 def smoothed(
-    counts: NDArray[Any], runs: Sequence[str], epochs: Sequence[int | None]
+    counts: NDArray[Any],
+    runs: Sequence[str],
+    epochs: Sequence[int | None],
+    breaks: Mapping[str, int] | None = None,
 ) -> tuple[Floats, dict[str, Smoothing]]:
     """Parameters of each checkpoint's Dirichlet posterior, shape ``(checkpoints, levels)``, and the smoothing by run.
 
@@ -103,6 +110,7 @@ def smoothed(
         counts: shape ``(checkpoints, levels)``: measured images by what they cost.
         runs: name of each checkpoint's run.
         epochs: each checkpoint's epoch.
+        breaks: by run, an epoch across which nothing is borrowed.
     """
     counts = np.asarray(counts, dtype=np.float64)
     alpha = counts + 1 / counts.shape[1]
@@ -112,7 +120,10 @@ def smoothed(
         if len(own) < 2:
             smoothing[run] = Smoothing(WIDTHS[0], 0.0)
             continue
-        steps = epoch_steps([epochs[place] or 0 for place in own])
+        known = [epochs[place] or 0 for place in own]
+        steps = epoch_steps(known)
+        if breaks and run in breaks:
+            steps[np.array(known) >= breaks[run]] += FAR
         smoothing[run] = choose_smoothing(counts[own], steps)
         alpha[own] += kernel(steps, smoothing[run]) @ counts[own]
     return alpha, smoothing

@@ -155,8 +155,9 @@ def rank(
     board = tuple(build_leaderboard(use.restrict(table, facts), scoring))
     if places:
         board = tuple(sorted(board, key=lambda entry: places.get((entry.run, entry.epoch), len(places))))
-    beliefs, smoothing = believe(used, board, scoring, rng)
     onsets, series = search_onsets(used, [entry.run for entry in board])
+    breaks = {run: onset.epoch for run, onset in breaks_from(onsets).items()}
+    beliefs, smoothing = believe(used, board, scoring, rng, breaks)
     advice = recommend(board)
     choice = _choose(advice, beliefs, onsets)
     if choice is not advice.entry:
@@ -186,7 +187,11 @@ def rank(
 
 
 def believe(
-    used: OutcomeTable, board: Sequence[LeaderboardEntry], scoring: Scoring, rng: np.random.Generator
+    used: OutcomeTable,
+    board: Sequence[LeaderboardEntry],
+    scoring: Scoring,
+    rng: np.random.Generator,
+    breaks: Mapping[str, int],
 ) -> tuple[dict[Checkpoint, Belief], dict[str, Smoothing]]:
     """The posterior over the checkpoints that may be recommended."""
     unseen = {(entry.run, entry.epoch) for entry in too_few_hits(board)}
@@ -196,7 +201,8 @@ def believe(
     names.sort(key=lambda name: (name[0], name[1] is None, name[1] or 0))
     costs, counts = scoring.levels(used)
     codes = [used.checkpoints.index(name) for name in names]
-    belief = posterior(counts[codes], costs.tolist(), [run for run, _ in names], [epoch for _, epoch in names], rng)
+    runs, epochs = [run for run, _ in names], [epoch for _, epoch in names]
+    belief = posterior(counts[codes], costs.tolist(), runs, epochs, rng, breaks=breaks)
     found = {
         name: Belief(
             cost=float(belief.mean[place]),

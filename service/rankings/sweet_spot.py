@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -88,7 +88,9 @@ def pairs_to_tell_apart(first_only: int, second_only: int, pairs: int, compariso
     return max(math.ceil(needed), math.ceil(failures_needed(comparisons) / gap))
 
 
-def cheapest(table: OutcomeTable, scoring: Scoring, among: Sequence[Checkpoint]) -> Checkpoint | None:
+def cheapest(
+    table: OutcomeTable, scoring: Scoring, among: Sequence[Checkpoint], breaks: Mapping[str, int]
+) -> Checkpoint | None:
     """The checkpoint of least expected cost, smoothed over neighbouring epochs; ``None`` without a measured image."""
     costs, counts = scoring.levels(table)
     codes = [table.checkpoints.index(name) for name in among if name in table.checkpoints]
@@ -96,7 +98,7 @@ def cheapest(table: OutcomeTable, scoring: Scoring, among: Sequence[Checkpoint])
     if not codes:
         return None
     names = [table.checkpoints[code] for code in codes]
-    alpha, _ = smoothed(counts[codes], [run for run, _ in names], [epoch for _, epoch in names])
+    alpha, _ = smoothed(counts[codes], [run for run, _ in names], [epoch for _, epoch in names], breaks)
     return names[int(np.argmin(alpha @ costs / alpha.sum(axis=1)))]
 
 
@@ -151,16 +153,17 @@ def _changes(ranking: Ranking, chosen: LeaderboardEntry, scenarios: Sequence[Sce
     own = (chosen.run, chosen.epoch)
     among = [name for name in ranking.beliefs if name[0] != CONTROL]
     facts = {fact.name: fact for fact in scenarios}
+    breaks = {run: onset.epoch for run, onset in breaks_from(ranking.onsets).items()}
     if not ranking.use.weights:
         for use in USES.values():
             part = use.restrict(ranking.table, facts).rated
             if use.name == ranking.use.name or len(part) == len(ranking.used):
                 continue  # the same use, or by this suite the same pictures
-            other = cheapest(part, ranking.scoring, among)
+            other = cheapest(part, ranking.scoring, among, breaks)
             if other is not None and other != own:
                 yield f"For {use.words}, {_label(other)} is expected to cost less."
     for words, severities in (("lost hands and limbs", (Severity.LOST,)), ("failures of any kind, alike,", FAILURES)):
-        other = cheapest(ranking.used, ranking.scoring.only(*severities), among)
+        other = cheapest(ranking.used, ranking.scoring.only(*severities), among, breaks)
         if other is not None and other != own and _any_of(ranking, severities):
             yield f"If only {words} counted, it would be {_label(other)}."
     yield from _more_images(ranking, chosen)

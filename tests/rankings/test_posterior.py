@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from service.rankings.posterior import Smoothing, choose_smoothing, epoch_steps, kernel, log_evidence, posterior
+from service.rankings.posterior import (
+    Smoothing,
+    choose_smoothing,
+    epoch_steps,
+    kernel,
+    log_evidence,
+    posterior,
+    smoothed,
+)
 
 
 def believe(counts: list[list[int]], epochs: list[int | None], runs: list[str] | None = None):  # type: ignore[no-untyped-def]
@@ -64,6 +72,16 @@ def test_a_lucky_epoch_among_worse_neighbours_is_believed_less() -> None:
     assert together.smoothing["v1"].strength > 0
     assert together.p_best[2] < apart.p_best[2]
     assert together.mean[2] > apart.mean[2]
+
+
+def test_nothing_is_borrowed_across_a_break() -> None:
+    counts = np.array([[30, 2], [31, 1], [30, 2], [10, 22], [8, 24], [9, 23]])
+    runs, epochs = ["v1"] * 6, [128, 132, 136, 140, 144, 148]
+    cut, _ = smoothed(counts, runs, epochs, {"v1": 140})
+    joined, smoothing = smoothed(counts, runs, epochs)
+    assert cut[2, 1] / cut[2].sum() < 0.1
+    assert cut[3, 1] / cut[3].sum() > 0.6
+    assert smoothing["v1"].strength == 0 or joined[2, 1] / joined[2].sum() > cut[2, 1] / cut[2].sum()
 
 
 def test_the_final_epoch_is_nearer_to_the_last_saved_one() -> None:
