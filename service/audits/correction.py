@@ -12,6 +12,9 @@ and the rate is their mixture, sampled.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from threading import Thread
 
 import numpy as np
 from numpy.typing import NDArray
@@ -110,6 +113,12 @@ def prediction_powered(
     return value, (low, high)
 
 
+@cache
+def warm_up() -> None:
+    """Begin to import what the correction needs, which takes seconds, while a person looks at the first picture."""
+    Thread(target=import_module, args=("ppi_py",), name="warm-up", daemon=True).start()
+
+
 def effective_counts(counts: AuditCounts) -> tuple[Floats, Floats]:
     """Labels and failing labels for each of the machine's verdicts, each (3,), over all checkpoints.
 
@@ -172,7 +181,8 @@ def _uncorrected(counts: AuditCounts, least: int, rate: float | None = None) -> 
     own = counts.rate if rate is None else rate
     if own is None:
         return CorrectedRate(None, None, None, None, 0, "none", "the machine measured nothing here")
-    warning = f"{counts.labels} labels are too few to correct this rate; at least {least} are needed"
+    are = "label is" if counts.labels == 1 else "labels are"
+    warning = f"{counts.labels} {are} too few to correct this rate; at least {least} are needed"
     return CorrectedRate(own, None, None, None, counts.labels, "none", warning)
 
 

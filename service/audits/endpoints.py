@@ -67,7 +67,7 @@ def list_items(
 def label_item(evaluation_id: str, item_id: ItemId, given: Annotated[LabelIn, Body()], space: Space) -> ItemOut:
     """Judge an item, and see what the machine says. One's own earlier label is replaced and kept in the history."""
     answer = Answer(given.verdict)
-    return ItemOut.of(space.audits.label(evaluation_id, item_id, answer, given.person, given.second))
+    return ItemOut.of(space.audits.label(evaluation_id, item_id, answer, given.person, given.second, given.source))
 
 
 @router.post("/undo")

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from service.audits.correction import DRAWS, LEVEL, Interval, effective_counts
 from service.audits.counts import FAILS, AuditCounts, Floats, Integers
@@ -147,11 +146,11 @@ def error_differs(
         return Difference(None, n, e, rates)
     chance = labelled * (errors.sum(0) / np.maximum(labelled.sum(0), 1))
     expected = chance.sum(1)
-    seen = _statistics(mistakes, expected)
+    seen = _statistics(mistakes[None].astype(float), expected)[0]
     shuffled = np.zeros((permutations, len(totals)))
     for column in range(labelled.shape[1]):
         shuffled += _shuffle(labelled[:, column], int(errors[:, column].sum()), rng, permutations)
-    drawn = np.array([_statistics(row, expected) for row in shuffled])
+    drawn = _statistics(shuffled, expected)
     tails = [(1 + (drawn[:, s] >= seen[s] - 1e-9).sum()) / (permutations + 1) for s in range(2)]
     return Difference(float(min(1.0, 2 * min(tails))), n, e, rates)
 
@@ -170,11 +169,12 @@ def _can_differ(labelled: Integers, errors: Integers) -> bool:
     return bool((spread & (wrong > 0) & (wrong < total)).any())
 
 
-def _statistics(mistakes: NDArray[np.int64] | Floats, expected: Floats) -> tuple[float, float]:
+def _statistics(mistakes: Floats, expected: Floats) -> Floats:
+    """Both statistics of each row of ``mistakes``, (rows, K): any difference and the trend, (rows, 2)."""
     gap = mistakes - expected
     known = expected > 0
-    order = np.arange(len(gap)) - np.mean(np.arange(len(gap)))
-    return float((gap[known] ** 2 / expected[known]).sum()), float(abs((order * gap).sum()))
+    order = np.arange(gap.shape[1]) - (gap.shape[1] - 1) / 2
+    return np.stack([(gap[:, known] ** 2 / expected[known]).sum(1), np.abs(gap @ order)], axis=1)
 
 
 def _shuffle(labelled: Integers, errors: int, rng: np.random.Generator, times: int) -> Integers:

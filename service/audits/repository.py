@@ -175,11 +175,11 @@ def find_item(session: Session, evaluation_id: str, item_id: int) -> ItemPlace |
 
 
 def next_item(session: Session, evaluation_id: str, second: bool) -> ItemPlace | None:
-    """The first drawn item that waits for a label, or for a second one."""
+    """The first item of the latest draw that waits for a label, or for a second one; then those of earlier draws."""
     query = _items(evaluation_id).where(AuditItem.draw_id.is_not(None), ~_has_label(second))
     if second:
         query = query.where(_has_label(False))
-    row = session.execute(query.order_by(AuditItem.draw_id, AuditItem.position).limit(1)).first()
+    row = session.execute(query.order_by(AuditItem.draw_id.desc(), AuditItem.position).limit(1)).first()
     return ItemPlace(*row) if row else None
 
 

@@ -67,6 +67,7 @@ class LabelIn(BaseModel):
     verdict: Verdict = Field(description="holds, minor, fails or cant_tell.")
     person: Person = NOBODY
     second: bool = Field(False, description="A second label, given blind, to see how well people agree.")
+    source: Literal["api", "page"] = Field("api", description="Where it was given.")
 
 
 class UndoIn(BaseModel):

@@ -12,6 +12,7 @@ import numpy as np
 from sqlalchemy.orm import Session
 
 from service.audits import repository
+from service.audits.correction import warm_up
 from service.audits.gathering import current, entrants, picture_states, stratum_name, target_of
 from service.audits.questions import FINDINGS, LONGEST_QUESTION, PICTURE, QUESTION, Answer, question_of
 from service.audits.repository import ItemPlace
@@ -138,6 +139,7 @@ class AuditService:
         Raises:
             NotFound: there is no such evaluation.
         """
+        warm_up()
         with self._looking(evaluation_id) as look:
             place = repository.next_item(look.session, evaluation_id, second)
             left = repository.waiting(look.session, evaluation_id, second)

@@ -155,6 +155,21 @@ def show_report(evaluation_id: str, space: Space) -> HTMLResponse:
     )
 
 
+@router.get("/audits/{evaluation_id}")
+@router.get("/evaluations/{evaluation_id}/audit")
+def show_audit(
+    evaluation_id: str, space: Space, part: Annotated[Literal["results"] | None, Query()] = None
+) -> HTMLResponse:
+    """Judge pictures that were drawn at random; ``part=results`` is what the labels say so far."""
+    suite = space.cells.request(evaluation_id).suite
+    return page(
+        "audit_results.html.j2" if part else "audit.html.j2",
+        **_of_evaluation(space, evaluation_id, "audit")[0],
+        checks=sorted({name for scenario in suite.scenarios for name in scenario.checks}),
+        results=space.audits.results(evaluation_id),
+    )
+
+
 @router.get("/names")
 def guess_names(file: Annotated[list[str], Query(max_length=200)]) -> list[dict[str, Any]]:
     """The run and the epoch that file names tell, before the files are sent."""

@@ -31,6 +31,7 @@ EVALUATION_TABS = (
     ("grid", "/grid", "Grid"),
     ("strip", "/strip", "Strip"),
     ("compare", "/compare", "Compare"),
+    ("audit", "/audit", "Audit"),
     ("report", "/report", "Report"),
 )
 """The pages of one evaluation: the name in ``here``, the address behind the evaluation's own, and the label."""

@@ -1,0 +1,123 @@
+"""The audit page: by keyboard, blind until one's own answer, with what the labels do to the rates."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+from fastapi.testclient import TestClient
+
+from service.app import create_app
+from service.settings import Settings
+from tests.evaluations.world import SmallModels
+
+CHROMIUM = shutil.which("chromium")
+
+
+def test_the_page_says_what_it_is(client: TestClient, evaluation: str) -> None:
+    for address in (f"/audits/{evaluation}", f"/evaluations/{evaluation}/audit"):
+        page = client.get(address, headers={"accept": "text/html"})
+        assert page.status_code == 200, page.text
+        assert "audit.js" in page.text
+        assert "Nobody has labelled" in page.text
+    assert client.get("/audits/nothing", headers={"accept": "text/html"}).status_code == 404
+
+
+def test_the_results_alone_are_a_part(client: TestClient, evaluation: str) -> None:
+    address = f"/v1/evaluations/{evaluation}/audits"
+    client.post(f"{address}/draws", json={"size": 30})
+    while (item := client.get(f"{address}/next").json()["item"]) is not None:
+        client.put(f"{address}/{item['id']}/label", json={"verdict": "fails"})
+    part = client.get(f"/evaluations/{evaluation}/audit?part=results").text
+    assert "<html" not in part
+    assert "all checks together" in part
+    assert "95% interval" in part
+    assert "kk epoch 8" in part
+
+
+@pytest.fixture
+def address(data: Path, template: tuple[Path, Path, str]) -> Iterator[str]:
+    """A server that a browser can ask."""
+    settings = Settings(data_dir=data, base=str(template[1]), device="cpu", dtype="float32", work=False)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = uvicorn.Server(
+        uvicorn.Config(create_app(settings, SmallModels()), host="127.0.0.1", port=port, log_level="warning")
+    )
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started and thread.is_alive():
+        time.sleep(0.05)
+    yield f"http://127.0.0.1:{port}"
+    server.should_exit = True
+    thread.join(20)
+
+
+@pytest.fixture
+def page() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    quiet = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*quiet, "--disable-sync"])
+        opened = browser.new_context(bypass_csp=True).new_page()  # the accessibility checker is put into the page
+        opened.set_default_timeout(20_000)
+        yield opened
+        browser.close()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's chromium")
+def test_a_person_audits_by_keyboard(page: Any, address: str, evaluation: str) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    faults: list[str] = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.goto(f"{address}/audits/{evaluation}")
+    page.wait_for_selector("#nothing:not([hidden])")
+    page.fill("input[name=size]", "12")
+    page.click("#draw button[type=submit]")
+    page.wait_for_selector("#judge:not([hidden])")
+    question = page.inner_text("#question")
+    assert question.endswith(("?", "minor."))
+    assert page.is_hidden("#told")
+    assert "epoch" not in page.inner_text("#judge")  # whose picture it is would be a hint
+
+    page.keyboard.press("f")
+    page.wait_for_selector("#told:not([hidden])")
+    assert "The machine says" in page.inner_text("#told")
+    assert page.get_attribute("[data-answer=fails]", "aria-pressed") == "true"
+    assert page.evaluate("document.activeElement.id") == "next"
+    page.keyboard.press("u")
+    page.wait_for_selector("#told", state="hidden")
+    assert page.inner_text("#question") == question
+
+    page.fill("#person", "f h u")  # letters typed into a field are no answers
+    assert page.is_hidden("#told")
+    page.fill("#person", "aya")
+    page.uncheck("#keys")
+    page.keyboard.press("h")
+    page.wait_for_timeout(200)
+    assert page.is_hidden("#told")
+    page.check("#keys")
+
+    for _ in range(12):
+        page.keyboard.press("h")
+        page.wait_for_selector("#told:not([hidden])")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("#told", state="hidden")
+        if page.is_visible("#nothing"):
+            break
+    page.wait_for_selector("#nothing:not([hidden])")
+    page.wait_for_selector("text=all checks together")
+    serious = [each for each in Axe().run(page).response["violations"] if each["impact"] in ("serious", "critical")]
+    assert serious == []
+    assert faults == []
