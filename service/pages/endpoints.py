@@ -163,7 +163,7 @@ def show_audit(
     """Judge pictures that were drawn at random; ``part=results`` is what the labels say so far."""
     suite = space.cells.request(evaluation_id).suite
     return page(
-        "audit_results.html.j2" if part else "audit.html.j2",
+        "audit-results.html.j2" if part else "audit.html.j2",
         **_of_evaluation(space, evaluation_id, "audit")[0],
         checks=sorted({name for scenario in suite.scenarios for name in scenario.checks}),
         results=space.audits.results(evaluation_id),
