@@ -29,6 +29,7 @@ class Head:
             the order of :mod:`detectors.vocabulary`.
         areas: share of the head's box painted as each of ``HEAD_PARTS``.
         strand: box around the strand that is painted as this head's own ahoge, or ``None``.
+        unsure: questions that its models answer differently, with what each says; such a question is not judged.
     """
 
     box: Box
@@ -36,17 +37,30 @@ class Head:
     answers: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     areas: Mapping[str, float] = field(default_factory=dict)
     strand: Box | None = None
+    unsure: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Person:
-    """One person: ``mask`` is (FRAME_SIZE, FRAME_SIZE), ``likeness`` a unit embedding of her crop, ``score`` 0..1."""
+    """One person: ``mask`` is (FRAME_SIZE, FRAME_SIZE), ``likeness`` a unit embedding of her crop, ``score`` 0..1.
+
+    Profiles with a tagger or with reference pictures add what these say:
+
+    Attributes:
+        tags: probability of every asked tag that the tagger knows, 0..1.
+        apart: how different she is from the nearest reference picture of each character that has some, 0..1.
+        evidence: by character, log-likelihood of being her by source: an attribute's name, ``likeness`` to her
+            reference pictures, or likeness to her ``words``.
+    """
 
     box: Box
     score: float
     mask: Mask
     head: Head | None = None
     likeness: tuple[float, ...] = ()
+    tags: Mapping[str, float] = field(default_factory=dict)
+    apart: Mapping[str, float] = field(default_factory=dict)
+    evidence: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -57,7 +71,7 @@ class Hand:
         point: its centre.
         box: around the hand, or around the place where it belongs if it is lost.
         heat: how sure it is that an arm ends here, 0..1.
-        states: probability of each of ``HAND_STATES``.
+        states: probability of each of ``HAND_STATES``; empty where no model reads them.
         gripping: probability that it holds the other person.
         head: where the network points for the head of the person it belongs to.
         seen: how sure the segmentation network is of a hand here, 0..1.
@@ -95,6 +109,7 @@ class Context:
         people: everybody found, surest first.
         assignment: who of them is which character.
         loose_heads: heads on no body of their own.
+        faint_heads: how many more places look a little like a head, as the heads of a crowd do.
         hands: every arm's end and fainter traces of one; empty if no check asked for hands.
         contact: ``None`` if no check asked for it or fewer than two people were found.
         mediapipe: whether MediaPipe's hand model is on this machine.
@@ -106,6 +121,7 @@ class Context:
     people: tuple[Person, ...]
     assignment: Assignment
     loose_heads: tuple[Box, ...] = ()
+    faint_heads: int = 0
     hands: tuple[Hand, ...] = ()
     contact: Contact | None = None
     mediapipe: bool = False

@@ -2,8 +2,11 @@
 
 DetectorError            500
 ├── InvalidInput         422
+│   └── UnreadablePicture 422
 ├── UnknownWeights       404
-└── MissingWeights       503
+├── MissingWeights       503
+├── ChangedWeights       409
+└── UnusableWeights      422
 """
 
 from __future__ import annotations
@@ -23,6 +26,10 @@ class InvalidInput(DetectorError):
     status = 422
 
 
+class UnreadablePicture(InvalidInput):
+    """A file is no readable picture; the message names it."""
+
+
 class UnknownWeights(DetectorError):
     """The manifest has no weights of that name."""
 
@@ -33,3 +40,15 @@ class MissingWeights(DetectorError):
     """A network's weights are not on this machine; the message says which file to put where."""
 
     status = 503
+
+
+class ChangedWeights(DetectorError):
+    """A file of weights is not the one that was published, or not the one that was used before."""
+
+    status = 409
+
+
+class UnusableWeights(DetectorError):
+    """A file of weights is no model of the expected kind."""
+
+    status = 422

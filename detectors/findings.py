@@ -6,6 +6,9 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
+UNANSWERED = "unanswered"
+"""Stands for the detector where a profile has none for a check: such a check says nothing about an image."""
+
 
 class Verdict(StrEnum):
     """The four answers a check can give."""

@@ -14,7 +14,7 @@ from detectors.calibration import Calibration
 from detectors.checks import Check
 from detectors.errors import InvalidInput
 from detectors.expectations import Expectation
-from detectors.findings import Finding, Verdict
+from detectors.findings import UNANSWERED, Finding, Verdict
 from detectors.profiles import PROFILES, Clip, Profile, Sees, Setting, profile_of, unverified
 from detectors.thresholds import FILE, Thresholds
 from detectors.weights import sha256_of, shipped_folder
@@ -42,7 +42,7 @@ class DetectorSet:
     ) -> None:
         self.calibration = calibration or Calibration()
         self.profile = profile.name
-        files = profile.locate(folder)
+        files = profile.locate(folder, clip is not None)
         # Thresholds belong to the networks they were measured with.
         own = folder is not None and (profile.ships or (folder / FILE).is_file())
         settled = folder if own and folder else shipped_folder(profile.name)
@@ -118,7 +118,7 @@ class DetectorSet:
             else:
                 lacking = self._profile.missing.get(name)
                 reason = f"the profile {self.profile} has no detector for {name}" + (f": {lacking}" if lacking else "")
-                findings.append(Finding(name, Verdict.NOT_MEASURABLE, "none", "0", reason=reason))
+                findings.append(Finding(name, Verdict.NOT_MEASURABLE, UNANSWERED, "0", reason=reason))
         return self.calibration.apply(findings)
 
 

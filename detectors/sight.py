@@ -41,6 +41,9 @@ Image = NDArray[np.uint8]
 # How the likeness model was taught to read a single cosine: its log-odds are twelve times the distance from a half.
 _LIKE_CENTRE, _LIKE_SLOPE = 0.5, 12.0
 
+# Of 150 validation drawings one has a place that looks this little like a head; a crowd has them by the dozen.
+_FAINT_HEAD = 0.1
+
 
 @dataclass(frozen=True)
 class Sight:
@@ -111,6 +114,7 @@ class Sight:
                     [float(np.log(p.score)) for p in people[i]],
                 ),
                 loose_heads=loose[i],
+                faint_heads=sum(_FAINT_HEAD <= f.score < self.thresholds.head for f in found[i]["head"]),
                 hands=tuple(hands[i]),
                 contact=contacts[i],
                 mediapipe=self.landmarks is not None,

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from detectors.errors import MissingWeights
+from detectors.weights import shipped_folder
 
 FILE = "thresholds.json"
 
@@ -47,12 +48,18 @@ class Thresholds:
     def load(cls, folder: Path) -> Thresholds:
         """Read the thresholds that belong to the weights in ``folder``.
 
+        A file that says ``based_on`` another profile has only the numbers that its own checks read; the rest, which
+        none of them reads, are that profile's.
+
         Raises:
             MissingWeights: there are none, or a number is missing.
         """
         path = folder / FILE
         try:
-            stored = json.loads(path.read_text())["thresholds"]
+            content = json.loads(path.read_text())
+            stored = content["thresholds"]
+            if "based_on" in content:
+                stored = cls.load(shipped_folder(content["based_on"])).to_json() | stored
             return cls(**{field.name: float(stored[field.name]) for field in fields(cls)})
         except (OSError, KeyError, ValueError) as error:
             raise MissingWeights(

@@ -55,6 +55,9 @@ class Settings(BaseSettings):
     dtype: str = Field("auto", description='"auto", "float32", "bfloat16", "float16".')
     detector_profile: str = Field("miniature", description="Which set of detector weights judges the images.")
     detector_weights: Path | None = Field(None, description="A folder of detector weights to use instead.")
+    detector_clip: str | None = Field(
+        None, description='An open_clip model in place of the profile\'s own: "ViT-B-32:FILE.safetensors".'
+    )
     work: bool = Field(True, description="Whether the server itself works on evaluations, in a thread.")
 
     @property

@@ -31,10 +31,12 @@ class _Ahoge(Check):
         if person is None:
             return self.not_measurable(f"nobody in the picture can be {name}", name, **evidence)
         evidence["person_box"] = context.box(person.box)
-        if person.head is None or not person.head.answers:
+        if person.head is None or "ahoge" not in person.head.answers:
             return self.not_measurable(f"{name}'s head is not visible", name, **evidence)
         head = person.head
         evidence |= _facts(context, head)
+        if "ahoge" in head.unsure:
+            return self.not_measurable(f"{name}: {head.unsure['ahoge']}", name, **evidence)
         clear = head.answers["ahoge"][_AHOGE]
         some = clear + head.answers["ahoge"][_TUFT]
         if some < self.thresholds.tuft and head.box[1] <= 0:

@@ -9,6 +9,9 @@ from detectors.checks.base import Check
 from detectors.context import Context
 from detectors.findings import Finding, Severity, Verdict
 
+# With so many faint heads beside those that were found, somebody may have been overlooked.
+_CROWD = 3
+
 
 @dataclass(frozen=True)
 class Cast(Check):
@@ -40,6 +43,9 @@ class Cast(Check):
             assert person is not None
             box = {"copy_box": context.box(person.box)}
             return [self._fails(f"{original} is there twice and {copy} is not", evidence | box, person.score)]
+        if context.faint_heads >= _CROWD:
+            reason = f"{context.faint_heads} more heads may be there, too small to be told apart"
+            return [self.not_measurable(reason, **evidence)]
         return [self.finding(Verdict.HOLDS, _people(len(people), wanted), evidence=evidence)]
 
     def _fails(self, reason: str, evidence: dict[str, Any], score: float | None) -> Finding:

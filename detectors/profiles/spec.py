@@ -14,7 +14,7 @@ from detectors.checks.base import Check
 from detectors.errors import MissingWeights
 from detectors.expectations import Expectation
 from detectors.thresholds import Thresholds
-from detectors.weights import WeightFile, entry, place
+from detectors.weights import WeightFile, entry, place, verify
 
 if TYPE_CHECKING:
     from detectors.context import Context
@@ -82,6 +82,7 @@ class Profile:
         optional: names of weights it uses where they are.
         missing: why a check of the list is not measurable, by check.
         bases: base models whose pictures are the profile's own domain; empty if any may be.
+        clip: name of the weights that an open_clip model of the user's choice takes the place of.
     """
 
     name: str
@@ -93,30 +94,39 @@ class Profile:
     optional: tuple[str, ...] = ()
     missing: Mapping[str, str] = field(default_factory=dict)
     bases: tuple[str, ...] = ()
+    clip: str = ""
 
     @property
     def ships(self) -> bool:
         """Whether its weights come with the package."""
         return all(entry(name).shipped for name in self.weights)
 
-    def locate(self, folder: Path | None) -> dict[str, Path]:
-        """Where its weights lie.
+    def locate(self, folder: Path | None, clip: bool = False) -> dict[str, Path]:
+        """Where its weights lie, each the file that was published or used before.
 
         Args:
             folder: a folder to take them from instead of their usual places; optional files may be missing in it.
+            clip: whether a CLIP model of the user's choice takes the place of the profile's own.
 
         Raises:
             MissingWeights: some are not there; names all of them, with what to do.
+            ChangedWeights: one is another file than it was.
         """
-        found = {name: self._place(name, folder) for name in (*self.weights, *self.optional)}
-        absent = [name for name in self.weights if not found[name].is_file()]
+        needed = tuple(name for name in self.weights if not (clip and name == self.clip))
+        found = {name: self._place(name, folder) for name in (*needed, *self.optional)}
+        absent = [name for name in needed if not found[name].is_file()]
         if absent:
             raise MissingWeights(self._complaint({name: found[name] for name in absent}))
-        return {name: path for name, path in found.items() if path.is_file()}
+        there = {name: path for name, path in found.items() if path.is_file()}
+        for name, path in there.items():
+            verify(entry(name), path)
+        return there
 
     def _place(self, name: str, folder: Path | None) -> Path:
         item = entry(name)
         inside = folder / item.file if folder else place(item)
+        if not inside.is_file() and item.instead and inside.with_name(item.instead).is_file():
+            return inside.with_name(item.instead)
         return inside if inside.is_file() or name not in self.optional else place(item)
 
     def _complaint(self, absent: Mapping[str, Path]) -> str:
@@ -124,10 +134,10 @@ class Profile:
         if self.ships:
             paths = ", ".join(str(path) for path in absent.values())
             return f"The detector weights are not there: {paths}. Put the files there."
-        lines = [f"{item.file} from {item.source} to {absent[name]}" for name, item in items.items()]
+        lines = [f"{item.source} as {absent[name]}" for name, item in items.items()]
         return (
             f"The profile {self.name} lacks {len(absent)} of its {len(self.weights)} model files. Run `bleedcheck "
-            f"weights fetch --profile {self.name}`, or put by hand: {'; '.join(lines)}."
+            f"weights fetch --profile {self.name}`, or save by hand: {'; '.join(lines)}."
         )
 
 

@@ -11,6 +11,7 @@ from detectors.weights.manifest import (
     sha256_of,
     shipped_folder,
 )
+from detectors.weights.trust import record, verify
 
 __all__ = [
     "MANIFEST",
@@ -21,6 +22,8 @@ __all__ = [
     "find",
     "listing",
     "place",
+    "record",
     "sha256_of",
     "shipped_folder",
+    "verify",
 ]

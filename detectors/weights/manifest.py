@@ -26,9 +26,12 @@ class WeightFile:
         source: where it comes from: a URL, or how it was made.
         licence: SPDX identifier.
         size: bytes; 0 where it may vary.
+        approximate: whether ``size`` is only what a public listing rounds it to.
         sha256: of the file, empty where it may vary.
         members: for a zip archive, sha256 of each member that must be right.
         shipped: whether it comes with the package.
+        note: what else people should know, such as terms of use.
+        instead: name of another file that may lie there in its place.
     """
 
     name: str
@@ -40,6 +43,9 @@ class WeightFile:
     sha256: str = ""
     members: tuple[tuple[str, str], ...] = ()
     shipped: bool = False
+    approximate: bool = False
+    note: str = ""
+    instead: str = ""
 
 
 HAND_LANDMARKER = WeightFile(
@@ -67,7 +73,13 @@ def _shipped(profile: str) -> tuple[WeightFile, ...]:
     return tuple(WeightFile(profile=profile, shipped=True, **entry) for entry in entries)
 
 
-MANIFEST: tuple[WeightFile, ...] = (HAND_LANDMARKER, *_shipped("miniature"))
+def _listed(profile: str) -> tuple[WeightFile, ...]:
+    """A profile's files that are fetched, from ``weights.json`` in its folder."""
+    entries = json.loads((shipped_folder(profile) / "weights.json").read_text())
+    return tuple(WeightFile(profile=profile, **entry) for entry in entries)
+
+
+MANIFEST: tuple[WeightFile, ...] = (HAND_LANDMARKER, *_shipped("miniature"), *_listed("anime"), *_listed("photo"))
 
 
 def cache_folder() -> Path:

@@ -9,6 +9,7 @@ import typer
 
 from service.cli.auditing import audits_app
 from service.cli.options import DataDir, Json
+from service.cli.weights import app as weights_app
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -25,11 +26,6 @@ Examples:
   bleedcheck serve
 
 Add --debug to any command to see where an error comes from.""",
-)
-weights_app = typer.Typer(
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    help="The detectors' model files: what there is, where it comes from, and fetching what is not shipped.",
 )
 app.add_typer(weights_app, name="weights")
 app.add_typer(audits_app)
@@ -51,6 +47,14 @@ Tokenizers = Annotated[
 With = Annotated[
     list[str] | None,
     typer.Option("--with", help="A fixed LoRA under the swept one, as FILE:SCALE. Can be given several times."),
+]
+Profile = Annotated[str | None, typer.Option(help="Detector profile: miniature, anime or photo.")]
+WeightsDir = Annotated[
+    Path | None, typer.Option(help="Folder to take the detectors' model files from. [default: the user's cache]")
+]
+ClipModel = Annotated[
+    str | None,
+    typer.Option("--clip", help="An open_clip model with its own weights, as ViT-B-32:FILE.safetensors."),
 ]
 BatchSize = Annotated[int, typer.Option(min=1, max=64, help="Images that are generated together.")]
 
@@ -95,7 +99,9 @@ def evaluate(
     device: Device = None,
     dtype: Dtype = None,
     batch_size: BatchSize = 4,
-    profile: Annotated[str | None, typer.Option(help="Detector profile.")] = None,
+    profile: Profile = None,
+    weights_dir: WeightsDir = None,
+    clip: ClipModel = None,
     plan: Annotated[bool, typer.Option("--plan", help="Say what it would take on this machine, and stop.")] = False,
     full: Annotated[
         bool, typer.Option("--full", help="The whole grid, not only the candidate epochs and the hard scenarios.")
@@ -134,6 +140,7 @@ def evaluate(
 
     settings: dict[str, Any] = {"base": base, "device": device, "dtype": dtype, "detector_profile": profile}
     settings |= {"text_encoder": text_encoder, "vae": vae, "tokenizers": tokenizers, "workflow": workflow}
+    settings |= {"detector_weights": weights_dir, "detector_clip": clip}
     with opened(data_dir, extra_loras=tuple(with_) if with_ else None, **settings) as space:
         wanted = chosen_suite(suite, seeds, size)
         checkpoints = registered(space, folder, epochs, final_epoch)
@@ -265,63 +272,3 @@ def compose_pairs(
         print_json(report.to_json())
     else:
         print_pairs(report, out)
-
-
-@weights_app.command("list")
-def list_weights(json: Json = False) -> None:
-    """List every model file with its licence, size, and whether it is there.
-
-    \b
-    Example:
-      bleedcheck weights list
-    """
-    from detectors.weights import listing
-    from service.cli.printing import print_json, print_weights
-
-    if json:
-        print_json({"weights": listing()})
-    else:
-        print_weights(listing())
-
-
-@weights_app.command("fetch")
-def fetch_weights(
-    names: Annotated[
-        list[str] | None, typer.Argument(help="Names from the list; all of the profile by default.")
-    ] = None,
-    profile: Annotated[str, typer.Option(help="Detector profile whose files are fetched.")] = "miniature",
-    json: Json = False,
-) -> None:
-    """Fetch model files that are not shipped, check their hashes, and keep them in the user's cache.
-
-    \b
-    Examples:
-      bleedcheck weights fetch
-      bleedcheck weights fetch hand_landmarker
-    """
-    from detectors.weights import listing
-    from service.cli.printing import print_json
-    from service.cli.working import fetch_all
-
-    wanted = names or [row["name"] for row in listing() if row["profile"] in (profile, "any") and not row["present"]]
-    paths = fetch_all(wanted)
-    if json:
-        print_json({"fetched": paths})
-    else:
-        for name, path in paths.items():
-            typer.echo(f"{name}: {path}")
-        if not paths:
-            typer.echo("everything is there")
-
-
-@weights_app.command("path")
-def weights_path() -> None:
-    """Print the folder that fetched files go to; put files there by hand where there is no network.
-
-    \b
-    Example:
-      cp hand_landmarker.task "$(bleedcheck weights path)"
-    """
-    from detectors.weights import cache_folder
-
-    typer.echo(cache_folder())

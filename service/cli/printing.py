@@ -35,7 +35,8 @@ def print_answer(result: Mapping[str, Any], request: EvaluationRequest) -> None:
     checks = list(dict.fromkeys(check for entry in result["leaderboard"] for check in entry["checks"]))
     table = Table(title=f"{request.suite.name}: {result['status']}", title_justify="left", pad_edge=False)
     for name in ("", "run", "epoch", "failed", "rate", "95% interval", "not judged", *checks):
-        table.add_column(name.replace("_", " "), justify="left" if name in ("run", *checks) else "right")
+        heading = name.replace("_", " ") + ("\nunverified" if name in result["unverified"] else "")
+        table.add_column(heading, justify="left" if name in ("run", *checks) else "right")
     for rank, entry in enumerate(result["leaderboard"], start=1):
         table.add_row(*_row(str(rank), entry, checks))
     if result["control"]:
@@ -46,6 +47,15 @@ def print_answer(result: Mapping[str, Any], request: EvaluationRequest) -> None:
         console.print(Text(sentence))
     for label in result["changing_nothing"]:
         console.print(Text(f"{label} changes nothing: its first image is the base model's own. Was it trained for it?"))
+    if result["unverified"]:
+        console.print(
+            Text(
+                f"Unverified: nobody has measured how often the {request.detector_profile} detectors of "
+                f"{_names(result['unverified'])} are wrong on such pictures; look at them before you trust a rate."
+            )
+        )
+    for check, reason in result["unanswered"].items():
+        console.print(Text(f"{check.replace('_', ' ')} is in no rate: {reason}."))
     for problem in result["problems"]:
         console.print(Text(f"Went wrong: {problem} (run the same command to try again)"))
     if request.base == "miniature":
@@ -79,7 +89,8 @@ def print_weights(rows: Sequence[Mapping[str, Any]]) -> None:
         table.add_column(name, overflow="fold")
     for row in rows:
         place = row["path"] if row["present"] else f"{row['source']} -> {row['path']}"
-        size = f"{row['size'] / 1e6:.1f} MB" if row["size"] else ""
+        about = "" if row["size_is_exact"] else "about "
+        size = f"{about}{row['size'] / 1e6:.3g} MB" if row["size"] else ""
         table.add_row(row["name"], row["profile"], size, row["licence"], "yes" if row["present"] else "no", place)
     _console().print(table)
 
@@ -103,6 +114,10 @@ def _check(tally: Mapping[str, Any] | None) -> str:
         return ""
     measured = tally["fails"] + tally["minor"] + tally["holds"]
     return f"{tally['fails']}/{measured}" if measured else "-"
+
+
+def _names(checks: Sequence[str]) -> str:
+    return ", ".join(check.replace("_", " ") for check in checks)
 
 
 def _percent(rate: float | None) -> str:

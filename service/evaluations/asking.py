@@ -8,7 +8,7 @@ from pathlib import Path
 from detectors.calibration import load
 from service.database.models import Checkpoint
 from service.errors import InvalidInput, NotFound
-from service.evaluations.requests import EvaluationRequest, parse_extra
+from service.evaluations.requests import EvaluationRequest, parse_clip, parse_extra
 from service.evaluations.workspace import Workspace
 from service.generation.comfyui import is_comfyui
 from service.generation.original import is_single_file, whole_paths
@@ -115,6 +115,7 @@ def make_request(
     """The request for these checkpoints with what the operator has set."""
     weights = settings.detector_weights
     calibrated = load(settings.data_dir, settings.detector_profile)
+    clip = ":".join(map(str, parse_clip(settings.detector_clip))) if settings.detector_clip else None
     return EvaluationRequest(
         suite=suite,
         checkpoints=tuple(checkpoint.id for checkpoint in checkpoints),
@@ -127,6 +128,7 @@ def make_request(
         detector_profile=settings.detector_profile,
         detector_weights=str(weights.resolve()) if weights else None,
         calibration=calibrated.to_json() if calibrated else None,
+        detector_clip=clip,
     )
 
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from detectors.errors import UnreadablePicture
+from detectors.pictures import read_picture
 from service.errors import NotFound, UnreadableImage
 from service.evaluations.keys import CONTROL, digest
 from service.generation.images import invalid_reason
@@ -83,10 +83,7 @@ def files_mark(files: Sequence[Path]) -> list[Any]:
 
 
 def _read(path: Path) -> Pixels:
-    from PIL import Image
-
     try:
-        with Image.open(path) as image:
-            return np.asarray(image.convert("RGB"))
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
-        raise UnreadableImage(f"{path} is no readable image: {error}") from error
+        return read_picture(path)
+    except UnreadablePicture as error:
+        raise UnreadableImage(str(error)) from error

@@ -9,7 +9,7 @@ from detectors.calibration import Calibration
 from service.errors import CheckpointChanged
 from service.evaluations.executor import Detectors
 from service.evaluations.folder import FolderGenerator
-from service.evaluations.requests import EvaluationRequest
+from service.evaluations.requests import EvaluationRequest, parse_clip
 from service.generation.port import GenerationSettings, Generator
 from service.settings import IMAGES_PREFIX
 from service.storage.files import sha256_of
@@ -51,11 +51,27 @@ class OpenedModels:
             BleedcheckError: their weights are not on this machine.
         """
         from detectors import open_detectors
+        from detectors.profiles import Clip
 
-        wanted = (request.detector_profile, request.detector_weights, request.calibration)
+        device = _device(request.device)
+        wanted = (
+            request.detector_profile, request.detector_weights, request.detector_clip, request.calibration, device
+        )  # fmt: skip
         if self._detectors is None or self._detectors[0] != wanted:
             weights = Path(request.detector_weights) if request.detector_weights else None
+            clip = Clip(*parse_clip(request.detector_clip)) if request.detector_clip else None
             settled = Calibration.from_json(request.calibration) if request.calibration else None
-            opened = open_detectors(request.detector_profile, weights=weights, calibration=settled)
+            opened = open_detectors(
+                request.detector_profile, device=device, weights=weights, clip=clip, calibration=settled
+            )
             self._detectors = (wanted, opened)
         return self._detectors[1]
+
+
+def _device(wanted: str) -> str:
+    """Where the detectors look: "auto" is the GPU, if there is one that torch can use."""
+    if wanted != "auto":
+        return wanted
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"

@@ -66,6 +66,7 @@ class EvaluationRequest(BaseModel):
     detector_profile: str = "miniature"
     detector_weights: str | None = None
     calibration: dict[str, Any] | None = None
+    detector_clip: str | None = None
 
     @classmethod
     def restore(cls, stored: dict[str, Any]) -> EvaluationRequest:
@@ -115,6 +116,25 @@ def parse_extra(text: str) -> ExtraLora:
     return ExtraLora(path=str(path), sha256=sha256_of(path), scale=scale)
 
 
+def parse_clip(text: str) -> tuple[str, Path]:
+    """Read ``MODEL:FILE``, an open_clip model with its weights.
+
+    Raises:
+        InvalidInput: it is none, or there is no such file.
+
+    >>> parse_clip("ViT-B-32")
+    Traceback (most recent call last):
+    service.errors.InvalidInput: 'ViT-B-32' is no CLIP model; write its open_clip name and its weights, as ViT-B-32:FILE
+    """
+    name, colon, file = text.partition(":")
+    if not (name and colon and file):
+        raise InvalidInput(f"{text!r} is no CLIP model; write its open_clip name and its weights, as ViT-B-32:FILE")
+    path = Path(file).expanduser()
+    if not path.is_file():
+        raise InvalidInput(f"there is no file {path}; put the safetensors file of {name} there")
+    return name, path.resolve()
+
+
 def _base_mark(base: str) -> Any:
     """What tells a changed base model from an unchanged one, without reading it.
 
@@ -137,7 +157,8 @@ def _weights_mark(request: EvaluationRequest) -> Any:
 
     named = folder_mark(Path(request.detector_weights)) if request.detector_weights else None
     fetched = [(row["name"], row["present"], row["sha256"]) for row in listing()]
-    return [named, fetched, folder_mark(shipped_folder(request.detector_profile))]
+    clip = request.detector_clip and sha256_of(parse_clip(request.detector_clip)[1])
+    return [named, clip, fetched, folder_mark(shipped_folder(request.detector_profile))]
 
 
 @cache

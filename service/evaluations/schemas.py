@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -157,6 +158,10 @@ class LeaderboardOut(LeaderboardAnswer):
 
     evaluation: str = Field(description="The evaluation's id.")
     status: str = Field(description="planned, running, finished, cancelled or failed: figures may still change.")
+    unverified: list[str] = Field([], description="Checks whose error on pictures of this kind nobody has measured.")
+    unanswered: dict[str, str] = Field(
+        {}, description="Checks that the detector profile has nothing for, with the reason; they are in no rate."
+    )
 
 
 class FindingOut(BaseModel):
@@ -171,6 +176,7 @@ class FindingOut(BaseModel):
     detector: str = Field(description="Who says so.")
     version: str = Field(description="Its version.")
     evidence: dict[str, Any] = Field(description="The facts behind it; boxes are x0, y0, x1, y1 in pixels.")
+    verified: bool = Field(True, description="Whether the check's error on pictures of this kind is measured.")
 
 
 class ImageOut(BaseModel):
@@ -187,8 +193,8 @@ class ImageOut(BaseModel):
     findings: list[FindingOut] = Field(description="What the detectors said.")
 
     @classmethod
-    def of(cls, image: ReportImage) -> ImageOut:
-        """The image of a report."""
+    def of(cls, image: ReportImage, unverified: Collection[str] = ()) -> ImageOut:
+        """The image of a report; ``unverified`` are the checks whose error nobody has measured."""
         return cls(
             run=image.run,
             epoch=image.epoch,
@@ -198,7 +204,10 @@ class ImageOut(BaseModel):
             width=image.width,
             height=image.height,
             invalid=image.invalid,
-            findings=[FindingOut.model_validate(finding.to_json()) for finding in image.findings],
+            findings=[
+                FindingOut.model_validate({**finding.to_json(), "verified": finding.check not in unverified})
+                for finding in image.findings
+            ],
         )
 
 

@@ -21,6 +21,7 @@ from service.evaluations.lease import is_alive
 from service.evaluations.plan import new_evaluation, plan_batches
 from service.evaluations.ranked_by import look_of, ranking_arguments
 from service.evaluations.requests import EvaluationRequest
+from service.evaluations.trust import unanswered_checks, unverified_checks
 from service.rankings import CONTROL, OutcomeTable, answer
 from service.rankings.locking import Cell
 from service.reports.views import ReportImage, ReportScenario, ReportView, build_view
@@ -214,14 +215,21 @@ class EvaluationService:
             InvalidInput: there is no such use.
         """
         evaluation = self.state(evaluation_id).evaluation
-        suite = EvaluationRequest.restore(evaluation.request).suite
+        request = EvaluationRequest.restore(evaluation.request)
+        suite = request.suite
         table = OutcomeTable.from_outcomes(
             image.outcome(suite.scenario(image.scenario).checks, image.seed in suite.pinned_seeds)
             for image in self.images(evaluation)
             if run is None or image.run == CONTROL or image.run.partition(" [")[0] == run
         )
         found = answer(table, measures=self.measures(evaluation), **ranking_arguments(suite, use))
-        return {"evaluation": evaluation.id, "status": evaluation.status, **found.model_dump(mode="json")}
+        return {
+            "evaluation": evaluation.id,
+            "status": evaluation.status,
+            **found.model_dump(mode="json"),
+            "unverified": unverified_checks(request),
+            "unanswered": unanswered_checks(request),
+        }
 
     def measures(self, evaluation: Evaluation) -> dict[Cell, dict[str, float | str]]:
         """What was measured of each image's looks, by cell: a word or a number by name and character."""
@@ -272,6 +280,7 @@ class EvaluationService:
             facts=_facts(state, request),
             ranked_by={**ranking_arguments(suite), "measures": self.measures(state.evaluation)},
             pinned_seeds=suite.pinned_seeds,
+            unverified=unverified_checks(request),
         )
 
 
@@ -329,6 +338,9 @@ def _facts(state: EvaluationState, request: EvaluationRequest) -> dict[str, str]
     for name, value in (state.evaluation.fingerprint or {}).items():
         if isinstance(value, str | int):
             facts[name] = str(value)
+    facts["detector profile"] = request.detector_profile
+    for check, reason in unanswered_checks(request).items():
+        facts[f"{check.replace('_', ' ')} is in no rate"] = reason
     if state.changing_nothing:
         facts["change nothing"] = f"{', '.join(state.changing_nothing)}: the first image is the base model's own"
     for number, problem in enumerate(state.problems, start=1):

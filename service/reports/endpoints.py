@@ -70,7 +70,8 @@ def get_report(
     board = space.evaluations.leaderboard(evaluation_id)
     if wanted == "json":
         images = space.evaluations.images(space.evaluations.state(evaluation_id).evaluation)
-        report = ReportOut.model_validate({**board, "images": [ImageOut.of(image) for image in images]})
+        shown = [ImageOut.of(image, board["unverified"]) for image in images]
+        report = ReportOut.model_validate({**board, "images": shown})
         return JSONResponse(report.model_dump(mode="json"), headers={"Vary": "Accept"})
     return _file(space, evaluation_id, wanted)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -19,9 +19,10 @@ from service.reports.wording import CHECK_MEANINGS, STATE_MEANINGS, SYMBOLS, che
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table of rates."""
+    """A column of a table of rates; ``unverified`` where nobody has measured the error of its check."""
 
     label: str
+    unverified: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,7 @@ def report_json(view: ReportView) -> dict[str, Any]:
         "planned": view.planned,
         **answer,
         "detectors": list(view.detectors),
+        "unverified": sorted(view.unverified),
         "facts": dict(view.facts),
         "cells": [_cell_json(cell) for cell in view.cells],
     }
@@ -125,7 +127,12 @@ def _tables(view: ReportView) -> list[RateTable]:
     scenarios = [grid.scenario.name for grid in view.grids]
     persons = sorted({(check, name) for entry in entries for name, part in entry.characters.items() for check in part})
     return [
-        _table("By check", [(check_label(check), check) for check in checks], [(e, e.checks) for e in entries]),
+        _table(
+            "By check",
+            [(check_label(check), check) for check in checks],
+            [(e, e.checks) for e in entries],
+            view.unverified,
+        ),
         _table("By scenario", [(name, name) for name in scenarios], [(e, e.scenarios) for e in entries]),
         _table(
             "By character",
@@ -134,17 +141,22 @@ def _tables(view: ReportView) -> list[RateTable]:
                 (e, {f"{check}\0{name}": tally for name, part in e.characters.items() for check, tally in part.items()})
                 for e in entries
             ],
+            view.unverified,
         ),
     ]
 
 
 def _table(
-    title: str, columns: Sequence[tuple[str, str]], entries: Sequence[tuple[LeaderboardEntry, Mapping[str, Tally]]]
+    title: str,
+    columns: Sequence[tuple[str, str]],
+    entries: Sequence[tuple[LeaderboardEntry, Mapping[str, Tally]]],
+    unverified: Collection[str] = (),
 ) -> RateTable:
     rows = tuple(
         RateRow(_checkpoint(entry), entry, tuple(tallies.get(key) for _, key in columns)) for entry, tallies in entries
     )
-    return RateTable(title, tuple(Column(label) for label, _ in columns), rows)
+    headed = tuple(Column(label, key.partition("\0")[0] in unverified) for label, key in columns)
+    return RateTable(title, headed, rows)
 
 
 def _checkpoint(entry: LeaderboardEntry) -> str:
@@ -158,11 +170,11 @@ def _viewer_cells(view: ReportView) -> list[dict[str, Any]]:
         for y, (_, row) in enumerate(grid.rows):
             for x, cell in enumerate(row):
                 if cell is not None:
-                    cells.append({**_viewer_cell(cell), **_neighbours(grid, x, y)})
+                    cells.append({**_viewer_cell(cell, view.unverified), **_neighbours(grid, x, y)})
     return cells
 
 
-def _viewer_cell(cell: GridCell) -> dict[str, Any]:
+def _viewer_cell(cell: GridCell, unverified: Collection[str]) -> dict[str, Any]:
     image, state = cell.image, cell.judgement.state
     return {
         "title": cell.checkpoint,
@@ -183,7 +195,8 @@ def _viewer_cell(cell: GridCell) -> dict[str, Any]:
                 "label": _finding_label(finding.verdict, finding.severity),
                 "title": check_label(finding.check) + (f" · {finding.character}" if finding.character else ""),
                 "reason": finding.reason,
-                "detector": _source(finding.detector, finding.version, finding.score),
+                "detector": _source(finding.detector, finding.version, finding.score)
+                + (", unverified" if finding.check in unverified else ""),
             }
             for finding in image.findings
         ],

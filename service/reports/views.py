@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from detectors.findings import Finding, Verdict
+from detectors.findings import UNANSWERED, Finding, Verdict
 from service.rankings import (
     CONTROL,
     SEVERITIES,
@@ -71,10 +71,20 @@ class ReportImage:
     invalid: str | None = None
 
     def outcome(self, expected: tuple[str, ...] = (), pinned: bool = False) -> CellOutcome:
-        """The same image, reduced to what ranking needs; a pinned one is in no rate."""
-        rows = tuple(FindingRow(item.check, item.character, item.verdict, item.severity) for item in self.findings)
+        """The same image, reduced to what ranking needs; a pinned one is in no rate.
+
+        A check that the detector profile has nothing for is left out: it would make every image that does not fail
+        another check "not measurable", and the failure rate of those that are left one hundred percent.
+        """
+        unanswered = {item.check for item in self.findings if item.detector == UNANSWERED}
+        rows = tuple(
+            FindingRow(item.check, item.character, item.verdict, item.severity)
+            for item in self.findings
+            if item.check not in unanswered
+        )
+        asked = tuple(check for check in expected if check not in unanswered)
         return CellOutcome(
-            self.run, self.epoch, self.scenario, self.seed, self.invalid is not None, rows, expected, pinned
+            self.run, self.epoch, self.scenario, self.seed, self.invalid is not None, rows, asked, pinned
         )
 
 
@@ -195,6 +205,7 @@ class ReportView:
     detectors: tuple[str, ...]
     planned: int
     facts: Mapping[str, str] = field(default_factory=dict)
+    unverified: frozenset[str] = frozenset()
 
     @property
     def is_miniature(self) -> bool:
@@ -224,6 +235,7 @@ def build_view(
     facts: Mapping[str, str] | None = None,
     ranked_by: Mapping[str, Any] | None = None,
     pinned_seeds: Collection[int] = (),
+    unverified: Iterable[str] = (),
 ) -> ReportView:
     """Work out everything a report shows.
 
@@ -235,6 +247,7 @@ def build_view(
         suite: name and version of the suite.
         picture_url: a picture's key to its address, absolute or relative to the page.
         planned: images the evaluation will have when it is finished; by default those there are.
+        unverified: checks whose error on such pictures nobody has measured; every rate of theirs says so.
         facts: further lines for the foot of the page, such as sampler and hashes, by label.
         ranked_by: further arguments of :func:`service.rankings.rank`, such as what faults cost.
         pinned_seeds: seeds that are shown and kept out of the rates.
@@ -266,6 +279,7 @@ def build_view(
         detectors=tuple(sorted({f"{item.detector} {item.version}" for image in kept for item in image.findings})),
         planned=max(planned or 0, len(kept)),
         facts=dict(facts or {}),
+        unverified=frozenset(unverified),
     )
 
 

@@ -127,4 +127,4 @@ def test_weights_are_listed(capsys: Captured, monkeypatch: pytest.MonkeyPatch, t
     assert run("weights", "list") == 0
     assert "hand_landmarker" in capsys.readouterr().out
     assert run("weights", "path") == 0
-    assert capsys.readouterr().out.strip() == str(tmp_path)
+    assert capsys.readouterr().out.strip() == str(tmp_path / "weights")

@@ -141,7 +141,8 @@ class TestHands(Contract):
 
 
 def test_every_check_has_a_contract(opened: DetectorSet) -> None:
-    assert {each.kind for each in Contract.__subclasses__()} == {type(check) for check in opened.checks.values()}
+    ours = {each.kind for each in Contract.__subclasses__() if each.__module__ == __name__}
+    assert ours == {type(check) for check in opened.checks.values()}
 
 
 def test_a_picture_with_five_faults_shows_them(opened: DetectorSet, seen: list[Context]) -> None:

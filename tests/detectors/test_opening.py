@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -13,11 +14,25 @@ from detectors import Verdict, open_detectors
 from detectors.errors import InvalidInput, MissingWeights
 from detectors.weights import shipped_folder
 from tests.detectors.cases import BOTH, PAIR, Judged, scene
+from tests.detectors.public_models import write_all
 
 
 def test_importing_detectors_imports_no_torch() -> None:
     program = "import sys, detectors; detectors.open_detectors(); print({'torch', 'mediapipe'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+def test_opening_the_anime_profile_imports_nothing_heavy_either(tmp_path: Path) -> None:
+    folder = write_all(tmp_path / "weights")
+    program = (
+        "import sys, detectors, pathlib; detectors.open_detectors('anime', weights=pathlib.Path(sys.argv[1])); "
+        "print({'torch', 'mediapipe', 'onnxruntime', 'open_clip'} & set(sys.modules))"
+    )
+    place = {**os.environ, "BLEEDCHECK_CACHE_DIR": str(tmp_path / "cache")}
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(folder)], capture_output=True, text=True, check=True, env=place
+    )
     assert done.stdout.strip() == "set()"
 
 
