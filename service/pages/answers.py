@@ -13,6 +13,21 @@ Entry = Mapping[str, Any]
 """A checkpoint of the leaderboard's JSON."""
 
 
+USES = (
+    ("all", "everything in the suite"),
+    ("hard-contact", "hard contact with crossing hands"),
+    ("no-crossing", "standing, hugs and solo"),
+)
+"""What checkpoints can be wanted for, by the name the leaderboard takes."""
+
+
+CAUSE_WORDS = {
+    "systematic": "systematic: this checkpoint",
+    "occasional": "occasional: the seed",
+    "base": "the base: fails without the LoRA too",
+}
+
+
 @dataclass(frozen=True)
 class Loss:
     """What a checkpoint loses images on: a check, on whom, and how often."""
@@ -71,8 +86,34 @@ class Answer:
     @property
     def sentences(self) -> list[str]:
         """The answer in words; the first sentence, which names the checkpoint, is the page's heading instead."""
-        said: list[str] = self.board["recommendation"]["sentences"]
+        said: list[str] = self.board.get("summary") or self.board["recommendation"]["sentences"]
         return said[1:] if self.chosen else said
+
+    @property
+    def use(self) -> str:
+        """What the checkpoints are wanted for."""
+        return str(self.board.get("use", "all"))
+
+    @property
+    def certainty(self) -> float | None:
+        """Probability that the recommended checkpoint costs least, 0..1."""
+        return self.chosen.entry.get("p_best") if self.chosen else None
+
+    @property
+    def causes(self) -> list[Mapping[str, Any]]:
+        """Whose fault the recommended checkpoint's failures are: the most frequent failures first."""
+        return sorted(self.board.get("causes", ()), key=lambda each: -each["rate"])
+
+    @property
+    def good_pictures(self) -> list[tuple[str, Mapping[str, Any]]]:
+        """Per scenario, how often the recommended checkpoint gives a picture without any fault; hardest first."""
+        found = self.chosen.entry.get("good_pictures", {}) if self.chosen else {}
+        return sorted(found.items(), key=lambda item: item[1]["chance"] if item[1]["chance"] is not None else 2.0)
+
+    @property
+    def looks(self) -> list[tuple[str, Mapping[str, Any]]]:
+        """Every look whose locking was followed, with its run."""
+        return [(run, look) for run, part in self.board.get("by_run", {}).items() for look in part["locking"]]
 
     @property
     def worse(self) -> list[BoardRow]:
@@ -97,7 +138,7 @@ def build_answer(board: Mapping[str, Any]) -> Answer:
         control=board["control"],
         tied=len(advice["tied_with"]),
         tables=_tables(by_training, board["control"]),
-        chart=_chart(by_training, board["control"]),
+        chart=_chart(by_training, board["control"], board.get("onsets", ())),
     )
 
 
@@ -115,18 +156,15 @@ def measured(tally: Mapping[str, Any]) -> int:
 
 def _rows(entries: Sequence[Entry], advice: Mapping[str, Any]) -> tuple[BoardRow, ...]:
     chosen = _key(advice)
-    tied = {_key(each) for each in advice["tied_with"]}
+    tied = bool(advice["tied_with"])
     comparisons = {_key(each): each for each in advice["comparisons"]}
     rows = []
     for rank, entry in enumerate(entries, start=1):
         key = _key(entry)
         comparison = comparisons.get(key)
-        if key == chosen:
-            standing = "best so far" if tied else "recommended"
-        elif comparison is not None and comparison["separable"]:
-            standing = "worse"
-        else:
-            standing = "tied" if key in tied else "too few judged"
+        standing = str(entry["standing"])
+        if standing == "recommended" and tied:
+            standing = "best so far"
         rows.append(BoardRow(rank, label_of(entry), entry, standing, comparison, _losses(entry), key == chosen))
     return tuple(rows)
 
@@ -193,7 +231,7 @@ def _pick(part: Mapping[str, Any], names: Sequence[str]) -> list[Any]:
     return [part.get(name) for name in names]
 
 
-def _chart(rows: Sequence[BoardRow], control: Entry | None) -> dict[str, Any]:
+def _chart(rows: Sequence[BoardRow], control: Entry | None, onsets: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Per run its epochs, and for each of them rate, both ends of the interval, failures and judged images by check.
 
     ``""`` stands for the whole image. Nothing is drawn where nothing was measured.
@@ -208,6 +246,11 @@ def _chart(rows: Sequence[BoardRow], control: Entry | None) -> dict[str, Any]:
         "runs": [{"name": name, "points": points} for name, points in runs.items()],
         "control": _rates(control) if control else {},
         "checks": [{"name": name, "label": check_label(name)} for name in checks],
+        "onsets": [
+            {"run": each["run"], "check": each["check"], "epoch": each["epoch"], "mode": each["mode"]}
+            for each in onsets
+            if each["scenario"] is None
+        ],
         "summary": _summary(rows),
     }
 

@@ -13,13 +13,14 @@ from service.evaluations.dependencies import Space
 from service.evaluations.schemas import EvaluationOut
 from service.evaluations.workspace import Workspace
 from service.pages import assets, comparisons, grids, runs, strips
-from service.pages.answers import build_answer
+from service.pages.answers import CAUSE_WORDS, USES, build_answer
 from service.pages.rendering import page
 from service.reports.views import MINIATURE
 
 router = APIRouter(include_in_schema=False)
 
 Scenario = Annotated[str | None, Query(max_length=64)]
+Use = Annotated[str, Query(max_length=300)]
 Start = Annotated[int, Query(ge=0, le=1_000_000)]
 FORMS = (
     {"format": "html", "ending": "html", "name": "Page", "words": "with every picture, from this server"},
@@ -66,13 +67,13 @@ def new_evaluation(space: Space, run: Annotated[list[str] | None, Query()] = Non
 
 @router.get("/evaluations/{evaluation_id}")
 def show_evaluation(
-    evaluation_id: str, space: Space, part: Annotated[Literal["answer"] | None, Query()] = None
+    evaluation_id: str, space: Space, use: Use = "all", part: Annotated[Literal["answer"] | None, Query()] = None
 ) -> HTMLResponse:
     """The answer of an evaluation, also while it runs; ``part=answer`` is what changes on that page."""
     return page(
         "answer.html.j2" if part else "evaluation.html.j2",
         **_of_evaluation(space, evaluation_id, "answer")[0],
-        answer=build_answer(space.evaluations.leaderboard(evaluation_id)),
+        **_answer(space, evaluation_id, use),
     )
 
 
@@ -137,19 +138,18 @@ def show_comparison(
         **layout,
         comparison=comparisons.build_comparison(space, evaluation, first, second, start),
         turn_words=comparisons.TURN_WORDS,
-        differences=(),
-        runs=(),
+        runs=space.evaluations.leaderboard(evaluation_id)["runs"] if part is None else None,
         layers=LAYERS,
     )
 
 
 @router.get("/evaluations/{evaluation_id}/report")
-def show_report(evaluation_id: str, space: Space) -> HTMLResponse:
+def show_report(evaluation_id: str, space: Space, use: Use = "all") -> HTMLResponse:
     """The numbers to print, and the report in every form to take away."""
     return page(
         "report-page.html.j2",
         **_of_evaluation(space, evaluation_id, "report")[0],
-        answer=build_answer(space.evaluations.leaderboard(evaluation_id)),
+        **_answer(space, evaluation_id, use),
         facts=tuple(space.evaluations.facts(evaluation_id).items()),
         forms=FORMS,
     )
@@ -184,6 +184,17 @@ def _of_evaluation(space: Workspace, evaluation_id: str, here: str) -> tuple[dic
     """
     evaluation = EvaluationOut.of(space.evaluations.state(evaluation_id))
     return {**_layout(space, here, evaluation.base), "evaluation": evaluation}, evaluation
+
+
+def _answer(space: Workspace, evaluation_id: str, use: str) -> dict[str, Any]:
+    """What the results' template needs.
+
+    Raises:
+        NotFound: there is no such evaluation.
+        InvalidInput: there is no such use.
+    """
+    found = build_answer(space.evaluations.leaderboard(evaluation_id, use))
+    return {"answer": found, "uses": USES, "cause_words": CAUSE_WORDS}
 
 
 def _layout(space: Workspace, here: str, base: str) -> dict[str, Any]:

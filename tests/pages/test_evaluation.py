@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from service.evaluations.ranked_by import ranking_arguments
 from service.pages.answers import build_answer
-from service.rankings import build_leaderboard, control_entry, percent, recommend
+from service.rankings import OutcomeTable, answer, percent
 from service.suites import load_suite
 from tests.evaluations.world import SUITE
 from tests.reports.sample import sample_images
@@ -23,15 +24,8 @@ def board() -> dict[str, Any]:
     """A leaderboard as the API gives it, of a made-up evaluation."""
     suite = load_suite("demo")
     outcomes = [image.outcome(suite.scenario(image.scenario).checks) for image in sample_images(suite)]
-    entries, control = build_leaderboard(outcomes), control_entry(outcomes)
-    assert control is not None
-    return {
-        "evaluation": "abc",
-        "status": "finished",
-        "leaderboard": [entry.to_json() for entry in entries],
-        "control": control.to_json(),
-        "recommendation": recommend(entries).to_json(),
-    }
+    found = answer(OutcomeTable.from_outcomes(outcomes), **ranking_arguments(suite))
+    return {"evaluation": "abc", "status": "finished", **found.model_dump(mode="json")}
 
 
 @pytest.fixture(scope="module")
@@ -46,12 +40,13 @@ def finished(tmp_path_factory: pytest.TempPathFactory, base: Path, loras: list[P
 
 def test_the_answer_is_the_recommended_checkpoint() -> None:
     given = board()
-    answer = build_answer(given)
-    assert answer.chosen is not None
-    assert answer.chosen.label == f"{given['recommendation']['run']} epoch {given['recommendation']['epoch']}"
-    assert answer.tied == len(given["recommendation"]["tied_with"])
-    assert answer.sentences == given["recommendation"]["sentences"][1:]
-    standings = {row.label: row.standing for row in answer.rows}
+    shown = build_answer(given)
+    assert shown.chosen is not None
+    assert shown.chosen.label == f"{given['recommendation']['run']} epoch {given['recommendation']['epoch']}"
+    assert shown.tied == len(given["recommendation"]["tied_with"])
+    assert shown.sentences == given["summary"][1:]
+    assert shown.certainty == given["leaderboard"][0]["p_best"]
+    standings = {row.label: row.standing for row in shown.rows}
     separable = {
         f"{each['run']} epoch {each['epoch']}" for each in given["recommendation"]["comparisons"] if each["separable"]
     }
@@ -79,9 +74,7 @@ def test_the_chart_has_every_rate_with_its_interval() -> None:
 
 
 def test_no_data_is_an_answer() -> None:
-    nothing = build_answer(
-        {"leaderboard": [], "control": None, "recommendation": recommend([]).to_json(), "status": "planned"}
-    )
+    nothing = build_answer(answer(OutcomeTable.from_outcomes([]), **ranking_arguments(load_suite("demo"))).model_dump())
     assert nothing.chosen is None
     assert nothing.sentences == ["There are no checkpoint images yet."]
     assert nothing.chart["runs"] == []
