@@ -23,9 +23,14 @@ Scenario = Annotated[str | None, Query(max_length=64)]
 Use = Annotated[str, Query(max_length=300)]
 Start = Annotated[int, Query(ge=0, le=1_000_000)]
 FORMS = (
-    {"format": "html", "ending": "html", "name": "Page", "words": "with every picture, from this server"},
-    {"format": "json", "ending": "json", "name": "JSON", "words": "every number and every finding, for programs"},
+    ("single-page", "One page", "a single HTML file with every picture inside; opens anywhere, without Bleedcheck"),
+    ("zip", "Zip", "the page, the pictures in full size and all tables; for many pictures"),
+    ("markdown", "Markdown", "the answer and the leaderboard, for a post or a model card"),
+    ("csv", "CSV", "every failure rate with its interval"),
+    ("findings", "Findings", "every verdict on every picture, as CSV"),
+    ("json", "JSON", "everything, for programs"),
 )
+"""Forms of the report to take away: what the API calls each, its name and what it is for."""
 _FOREVER = "public, max-age=31536000, immutable"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -15,6 +16,9 @@ from service.settings import IMAGES_PREFIX
 
 if TYPE_CHECKING:
     import torch
+
+_ONE_AT_A_TIME = threading.Lock()
+"""Files arrive in several threads, and diffusers' lazy modules cannot be imported for the first time by two at once."""
 
 
 def check_fits(path: Path, base: str) -> bool:
@@ -44,12 +48,16 @@ def check_fits(path: Path, base: str) -> bool:
     if isinstance(found, AnimaFiles):
         from service.generation.original.loading import outline
 
-        check_fit(path, outline(found))
+        with _ONE_AT_A_TIME:
+            parts = outline(found)
+        check_fit(path, parts)
         return True
     folder = _local_folder(found)
     if folder is None:
         return False
-    check_fit(path, _outline(folder))
+    with _ONE_AT_A_TIME:
+        outlined = _outline(folder)
+    check_fit(path, outlined)
     return True
 
 

@@ -88,7 +88,7 @@ def test_the_keys_walk_the_grid_and_open_a_picture(chromium: Any, house: House) 
         title.wait_for()
         assert title.inner_text() == "kk epoch 8"
         tab.keyboard.press("ArrowLeft")
-        tab.wait_for_function("document.getElementById('viewer-title').textContent === 'kk epoch 4'")
+        tab.locator("#viewer-title", has_text="kk epoch 4").wait_for()
         assert barriers(tab) == []
         tab.keyboard.press("Escape")
         assert tab.evaluate(label).startswith("kk epoch 4, seed 13")
