@@ -10,7 +10,7 @@ from service.errors import InvalidInput
 from service.rankings import SEVERITY_WEIGHTS, ScenarioFacts, Scoring, UnknownUse, parse_use
 from service.suites import Suite
 
-LOOKS = ("hairstyle", "costume", "outfit")
+LOOKS = ("hairstyle", "costume")
 """Measures of a character's looks: what locks while she is baked in."""
 
 
@@ -32,12 +32,23 @@ def ranking_arguments(suite: Suite, use: str = "all") -> dict[str, Any]:
     }
 
 
-def look_of(measure: Measure) -> tuple[str, str] | None:
-    """A measure of somebody's looks as a name and one word; ``None`` for any other measure."""
-    if measure.name not in LOOKS or measure.character is None:
-        return None
-    value = measure.value
-    if isinstance(value, dict):
-        words = [str(value[key]) for key in sorted(value) if isinstance(value[key], str | bool)]
-        return (f"{measure.name} of {measure.character}", ", ".join(words)) if words else None
-    return (f"{measure.name} of {measure.character}", value) if isinstance(value, str) else None
+def values_of(measure: Measure) -> dict[str, float | str]:
+    """A measure as the ranking takes it: words for looks, numbers for the rest, each under a name for people.
+
+    >>> values_of(Measure("hairstyle", "Kei", {"hair_color": "blonde", "hair_length": "long", "vector": [0.9]}))
+    {'hairstyle of Kei': 'blonde, long'}
+    >>> values_of(Measure("sharpness_people", None, {"distance": "far", "value": 0.3}))
+    {'sharpness of people, far': 0.3}
+    """
+    whom = f" of {measure.character}" if measure.character else ""
+    value = measure.value if isinstance(measure.value, dict) else {"value": measure.value}
+    words = [str(value[key]) for key in sorted(value) if isinstance(value[key], str)]
+    if measure.name in LOOKS:
+        return {f"{measure.name}{whom}": ", ".join(words)} if words else {}
+    name = measure.name.replace("_", " of ", 1) + whom
+    found: dict[str, float | str] = {}
+    for key, number in value.items():
+        if isinstance(number, int | float) and not isinstance(number, bool):
+            aspect = ", ".join([*words, *([] if key == "value" else [f"by {key}"])])
+            found[f"{name}, {aspect}" if aspect else name] = float(number)
+    return found

@@ -19,7 +19,7 @@ from service.evaluations.estimates import LOOKED_AT, seconds_left
 from service.evaluations.executor import Progress, Status
 from service.evaluations.lease import is_alive
 from service.evaluations.plan import new_evaluation, plan_batches
-from service.evaluations.ranked_by import look_of, ranking_arguments
+from service.evaluations.ranked_by import ranking_arguments, values_of
 from service.evaluations.requests import EvaluationRequest
 from service.evaluations.trust import unanswered_checks, unverified_checks
 from service.rankings import CONTROL, OutcomeTable, answer
@@ -242,9 +242,8 @@ class EvaluationService:
         found: dict[Cell, dict[str, float | str]] = defaultdict(dict)
         for identifier, scenario, seed, measure in rows:
             checkpoint = checkpoints[identifier]
-            look = look_of(measure)
-            if checkpoint is not None and look is not None:
-                found[names[checkpoint.id], checkpoint.epoch, scenario, seed][look[0]] = look[1]
+            if checkpoint is not None:
+                found[names[checkpoint.id], checkpoint.epoch, scenario, seed] |= values_of(measure)
         return found
 
     def facts(self, evaluation_id: str) -> dict[str, str]:

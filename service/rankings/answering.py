@@ -170,6 +170,7 @@ def _run(ranking: Ranking, run: str) -> dict[str, Any]:
     smoothing = ranking.smoothing.get(run)
     return {
         "locking": [{**asdict(locking), "points": _points(locking.points)} for locking in ranking.locking.get(run, ())],
+        "curves": [asdict(curve) for curve in ranking.curves.get(run, ())],
         "following": {**asdict(following), "points": _points(following.points)},
         "smoothing_width": smoothing.width if smoothing else 0.0,
         "smoothing_strength": smoothing.strength if smoothing else 0.0,

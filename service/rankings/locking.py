@@ -7,6 +7,7 @@ bound.
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from service.rankings.clusters import wilson_ends
-from service.rankings.intervals import Interval
+from service.rankings.intervals import LEVEL, Interval
 from service.rankings.onset import SURE, find_onsets
 from service.rankings.outcomes import MEASURED_GRADES, Grade
 from service.rankings.table_of_outcomes import OutcomeTable
@@ -62,6 +63,24 @@ class Locking:
     locked_from: int | None
     earliest: int | None
     latest: int | None
+
+
+@dataclass(frozen=True)
+class EpochMean:
+    """A number's mean at one epoch; ``interval`` is 95 %, ``None`` with a single image."""
+
+    epoch: int
+    mean: float
+    interval: Interval | None
+    images: int
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A number by ascending epoch, such as likeness: larger is more of it."""
+
+    name: str
+    points: tuple[EpochMean, ...]
 
 
 @dataclass(frozen=True)
@@ -116,6 +135,32 @@ def measure_locking(measures: Measures, run: str, name: str) -> Locking:
         earliest=_reaches(points, [point.interval[1] for point in points]),
         latest=_reaches(points, [point.interval[0] for point in points]),
     )
+
+
+def measure_curve(measures: Measures, run: str, name: str) -> Curve:
+    """A number's mean at each epoch, such as likeness to the references or sharpness of people from afar.
+
+    The interval is Student's over (scenario, seed): how much the mean would move with other seeds.
+
+    Args:
+        measures: by cell; cells without ``name`` are left out.
+        run: name of the run.
+        name: of the measure.
+    """
+    from scipy.special import stdtrit  # slow to import, so only where it is needed
+
+    values: dict[int, list[float]] = defaultdict(list)
+    for (cell_run, epoch, _, _), found in measures.items():
+        if cell_run == run and epoch is not None and isinstance(found.get(name), int | float):
+            values[epoch].append(float(found[name]))
+    points = []
+    for epoch, numbers in sorted(values.items()):
+        mean, count = math.fsum(numbers) / len(numbers), len(numbers)
+        half = None
+        if count > 1:
+            half = float(stdtrit(count - 1, (1 + LEVEL) / 2)) * float(np.std(numbers, ddof=1)) / math.sqrt(count)
+        points.append(EpochMean(epoch, mean, None if half is None else (mean - half, mean + half), count))
+    return Curve(name, tuple(points))
 
 
 def measure_following(table: OutcomeTable, run: str) -> Following:

@@ -11,7 +11,15 @@ from numpy.typing import NDArray
 from service.rankings.attribution import Cause, attribute
 from service.rankings.good_pictures import CleanChance, clean_chances
 from service.rankings.leaderboard import LeaderboardEntry, build_leaderboard, control_entry
-from service.rankings.locking import Following, Locking, Measures, measure_following, measure_locking
+from service.rankings.locking import (
+    Curve,
+    Following,
+    Locking,
+    Measures,
+    measure_curve,
+    measure_following,
+    measure_locking,
+)
 from service.rankings.onset import SURE, Onsets, find_onsets, share_of_rises
 from service.rankings.outcomes import APART_CHECKS, CONTROL, MEASURED_GRADES, Grade
 from service.rankings.paired import CochranTest, cochran
@@ -102,6 +110,7 @@ class Ranking:
         phrasings: two ways to ask for the same picture.
         clean: chances of clean pictures, by checkpoint and scenario.
         locking: by run, looks that lock.
+        curves: by run, numbers by epoch, such as likeness and sharpness.
         following: by run, how asked changes are followed.
         runs: the comparison, if there are two runs.
     """
@@ -122,6 +131,7 @@ class Ranking:
     phrasings: tuple[PhrasingComparison, ...]
     clean: tuple[CleanChance, ...]
     locking: Mapping[str, tuple[Locking, ...]]
+    curves: Mapping[str, tuple[Curve, ...]]
     following: Mapping[str, Following]
     runs: RunComparison | None
 
@@ -162,6 +172,7 @@ def rank(
     choice = _choose(advice, beliefs, onsets)
     if choice is not advice.entry:
         advice = recommend(board, choice)
+    looks = measures or {}
     runs = list(dict.fromkeys(run for run, _ in table.checkpoints if run != CONTROL))
     chosen = advice.entry
     return Ranking(
@@ -180,7 +191,10 @@ def rank(
         causes=tuple(attribute(used, (chosen.run, chosen.epoch))) if chosen else (),
         phrasings=tuple(compare_phrasings(table, facts)),
         clean=tuple(clean_chances(table)),
-        locking={run: _lockings(measures or {}, run) for run in runs},
+        locking={run: tuple(measure_locking(looks, run, name) for name in _names(looks, run, str)) for run in runs},
+        curves={
+            run: tuple(measure_curve(looks, run, name) for name in _names(looks, run, (int, float))) for run in runs
+        },
         following={run: measure_following(table, run) for run in runs},
         runs=_compare(used, use.restrict(table, facts), scoring, runs, rng) if len(runs) == 2 else None,
     )
@@ -313,9 +327,10 @@ def _cochran(board: Sequence[LeaderboardEntry], rng: np.random.Generator) -> Coc
     return cochran(np.stack([fails[np.searchsorted(codes, common)] for codes, fails in measured], axis=1), rng)
 
 
-def _lockings(measures: Measures, run: str) -> tuple[Locking, ...]:
-    names = sorted({name for cell, values in measures.items() if cell[0] == run for name in values})
-    return tuple(measure_locking(measures, run, name) for name in names)
+def _names(measures: Measures, run: str, kind: type | tuple[type, ...]) -> list[str]:
+    """Names of a run's measures of one kind: words lock, numbers make curves."""
+    own = (values for cell, values in measures.items() if cell[0] == run)
+    return sorted({name for values in own for name, value in values.items() if isinstance(value, kind)})
 
 
 def _compare(

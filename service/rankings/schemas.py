@@ -224,6 +224,22 @@ class LockingOut(Part):
     latest: int | None = Field(description="The same by the lower ends.")
 
 
+class Mean(Part):
+    """A number's mean at one epoch."""
+
+    epoch: int = Field(description="The epoch.")
+    mean: float = Field(description="The mean over its images.")
+    interval: Interval | None = Field(description="95 % (Student); null with a single image.")
+    images: int = Field(description="How many images it rests on.")
+
+
+class CurveOut(Part):
+    """A number by epoch, such as likeness or sharpness: larger is more of it."""
+
+    name: str = Field(description="What is measured.")
+    points: list[Mean] = Field(description="By epoch.")
+
+
 class FollowingOut(Part):
     """How often asked changes are followed, by epoch."""
 
@@ -237,6 +253,7 @@ class RunOut(Part):
     """What is known of one run over its epochs."""
 
     locking: list[LockingOut] = Field(description="Looks that lock.")
+    curves: list[CurveOut] = Field(description="Likeness, sharpness and other numbers by epoch.")
     following: FollowingOut = Field(description="Asked changes.")
     smoothing_width: float = Field(description="How far neighbouring epochs speak for each other, in saved epochs.")
     smoothing_strength: float = Field(description="What a neighbour's image counts; 0 means nothing is borrowed.")

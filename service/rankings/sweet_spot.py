@@ -65,7 +65,7 @@ def find_sweet_spot(ranking: Ranking, scenarios: Sequence[ScenarioFacts] = ()) -
         bounds.locked_from,
         bounds.breaks_from,
         bounds.unfollowing_from,
-        (*_bounds(chosen, bounds), *_checks(ranking, chosen)),
+        (*_bounds(chosen, bounds), *_checks(ranking, chosen), *_curves(ranking, chosen)),
         tuple(_changes(ranking, chosen, scenarios)),
     )
 
@@ -147,6 +147,18 @@ def _checks(ranking: Ranking, chosen: LeaderboardEntry) -> Iterator[str]:
             f"The asked pose comes out on {percent(chosen.hit_rate)} of its images; {best_hits.label} brings it out on "
             f"{percent(best_hits.hit_rate or 0.0)}."
         )
+
+
+def _curves(ranking: Ranking, chosen: LeaderboardEntry) -> Iterator[str]:
+    """Numbers of which another epoch of the run has more, beyond what other seeds would change."""
+    for curve in ranking.curves.get(chosen.run, ()):
+        own = next((point for point in curve.points if point.epoch == chosen.epoch), None)
+        if own is None or own.interval is None:
+            continue
+        sure = [point for point in curve.points if point.interval is not None and point.interval[0] > own.interval[1]]
+        if sure:
+            best = max(sure, key=lambda point: point.mean)
+            yield f"The {curve.name} is {own.mean:.2f} here and highest at epoch {best.epoch}, {best.mean:.2f}."
 
 
 def _changes(ranking: Ranking, chosen: LeaderboardEntry, scenarios: Sequence[ScenarioFacts]) -> Iterator[str]:

@@ -147,3 +147,20 @@ def test_a_fixed_lora_is_no_checkpoint(tmp_path: Path, base: Path, folder: Path)
     assert [(lora.path, lora.scale) for lora in request.extra] == [(str(turbo), 0.5)]
     opened.close()
     space.close()
+
+
+def test_an_unknown_use_is_refused_before_any_work(space: Workspace, folder: Path) -> None:
+    with pytest.raises(BleedcheckError, match="there is no check 'paws' here"):
+        answer(space, ask(space, folder), as_json=True, use="paws=2")
+    assert space.evaluations.list_all() == []
+
+
+def test_a_use_is_answered_in_words_and_in_json(space: Workspace, folder: Path, capsys: Captured) -> None:
+    request = ask(space, folder)
+    answer(space, request, as_json=True, use="no-crossing")
+    data = json.loads(capsys.readouterr().out)
+    assert data["use"] == "no-crossing"
+    answer(space, request, as_json=False, use="no-crossing")
+    said = " ".join(capsys.readouterr().out.split())
+    assert "For pictures without crossing hands" in said
+    assert all(" ".join(sentence.split()) in said for sentence in data["summary"])

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from scipy import stats
 
 from service.rankings import CellOutcome, OutcomeTable
-from service.rankings.locking import Cell, measure_following, measure_locking
+from service.rankings.locking import Cell, measure_curve, measure_following, measure_locking
 from tests.rankings.worlds import outcome
 
 
@@ -48,6 +49,19 @@ def test_numbers_are_stable_where_their_spread_is_small() -> None:
     assert result.points[1].share == pytest.approx(1 - 0.0025 / (1 / 3))
     assert result.locked_from == 140
     assert [p.share for p in measure_locking({k: {"sleeve": 1.0} for k in measures}, "v2", "sleeve").points] == [1, 1]
+
+
+def test_a_curve_is_the_mean_with_students_interval() -> None:
+    values = {120: (0.5, 0.6, 0.7), 140: (0.8,)}
+    measures = {
+        ("v2", e, "solo", s): {"likeness": v, "hair": "bob"} for e, row in values.items() for s, v in enumerate(row)
+    }
+    first, last = measure_curve(measures, "v2", "likeness").points
+    low, high = stats.t(2, 0.6, 0.1 / 3**0.5).interval(0.95)
+    assert (first.epoch, first.mean, first.images) == (120, pytest.approx(0.6), 3)
+    assert first.interval == pytest.approx((low, high))
+    assert (last.mean, last.interval) == (0.8, None)
+    assert measure_curve(measures, "v2", "hair").points == ()
 
 
 @pytest.mark.parametrize("measures", [{}, looks({140: "a"}), looks({140: "aa"}, run="v1"), {("v2", None, "s", 1): {}}])

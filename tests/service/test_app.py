@@ -41,6 +41,10 @@ def test_from_upload_to_report(client: TestClient, loras: list[Path]) -> None:
     board = client.get(f"/v1/evaluations/{evaluation}/leaderboard").json()
     assert sorted((entry["run"], entry["epoch"]) for entry in board["leaderboard"]) == [("kk", 4), ("kk", 8)]
     assert board["recommendation"]["sentences"]
+    address = f"/v1/evaluations/{evaluation}/leaderboard"
+    assert client.get(address, params={"use": "no-crossing"}).json()["use"] == "no-crossing"
+    refused = client.get(address, params={"use": "paws=2"})
+    assert (refused.status_code, "there is no check 'paws' here" in refused.text) == (422, True)
     report = client.get(f"/v1/evaluations/{evaluation}/report").json()
     assert len(report["images"]) == 12
     assert {finding["detector"] for image in report["images"] for finding in image["findings"]} == {"brightness"}
