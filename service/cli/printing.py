@@ -34,14 +34,16 @@ def print_answer(result: Mapping[str, Any], request: EvaluationRequest) -> None:
     console = _console()
     checks = list(dict.fromkeys(check for entry in result["leaderboard"] for check in entry["checks"]))
     table = Table(title=f"{request.suite.name}: {result['status']}", title_justify="left", pad_edge=False)
-    for name in ("", "run", "epoch", "failed", "rate", "95% interval", "not judged", *checks):
+    poses = any(entry["pose_hits"] for entry in result["leaderboard"])
+    hits = ("pose",) if poses else ()
+    for name in ("", "run", "epoch", "failed", "rate", "95% interval", "best", "not judged", *hits, *checks):
         heading = name.replace("_", " ") + ("\nunverified" if name in result["unverified"] else "")
         table.add_column(heading, justify="left" if name in ("run", *checks) else "right")
     for rank, entry in enumerate(result["leaderboard"], start=1):
-        table.add_row(*_row(str(rank), entry, checks))
+        table.add_row(*_row(str(rank), entry, checks, poses))
     if result["control"]:
         table.add_section()
-        table.add_row(*_row("", {**result["control"], "run": "no LoRA"}, checks), style="dim")
+        table.add_row(*_row("", {**result["control"], "run": "no LoRA"}, checks, poses), style="dim")
     console.print(table)
     for sentence in result["summary"]:
         console.print(Text(sentence))
@@ -95,7 +97,7 @@ def print_weights(rows: Sequence[Mapping[str, Any]]) -> None:
     _console().print(table)
 
 
-def _row(rank: str, entry: Mapping[str, Any], checks: Sequence[str]) -> list[str]:
+def _row(rank: str, entry: Mapping[str, Any], checks: Sequence[str], poses: bool) -> list[str]:
     measured = entry["fails"] + entry["minor"] + entry["holds"]
     return [
         rank,
@@ -104,7 +106,9 @@ def _row(rank: str, entry: Mapping[str, Any], checks: Sequence[str]) -> list[str
         f"{entry['fails']} of {measured}",
         _percent(entry["failure_rate"]),
         _range(entry["interval"]),
+        _percent(entry["p_best"]),
         str(entry["images"] - measured),
+        *([_percent(entry["pose_hits"]["rate"] if entry["pose_hits"] else None)] if poses else []),
         *(_check(entry["checks"].get(check)) for check in checks),
     ]
 

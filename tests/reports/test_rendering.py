@@ -152,3 +152,13 @@ def test_names_from_outside_cannot_break_out() -> None:
 def test_the_same_view_gives_the_same_page(html: str) -> None:
     suite = load_suite("demo")
     assert render_report(sample_view(sample_images(suite), suite)) == html
+
+
+def test_what_else_follows_is_told_below_the_answer() -> None:
+    suite = load_suite("demo")
+    view = sample_view(sample_images(suite), suite)
+    further = view.answer.summary[len(view.recommendation.sentences) :]
+    assert further
+    text = re.sub(r"&#39;", "'", render_report(view))
+    assert "What else to know" in text
+    assert all(f"<li>{sentence}</li>" in text.replace("&lt;", "<").replace("&gt;", ">") for sentence in further)

@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from detectors.findings import Finding, Severity, Verdict
-from service.rankings import State, build_leaderboard
+from service.rankings import OutcomeTable, State, answer, build_leaderboard
 from service.reports import ReportImage, ReportScenario, ReportView, build_view, report_json
 from service.reports.charts import HEIGHT, LABEL_GAP, _spread, draw_chart
 from service.reports.evidence import evidence_boxes
@@ -28,7 +28,9 @@ def images(letters: str, run: str = "v1", epoch: int | None = 4, scenario: str =
     return found
 
 
-def view(*groups: list[ReportImage], base: str = "miniature") -> ReportView:
+def view(
+    *groups: list[ReportImage], base: str = "miniature", pinned_seeds: tuple[int, ...] = ()
+) -> ReportView:
     return build_view(
         [image for group in groups for image in group],
         [HUG],
@@ -36,6 +38,7 @@ def view(*groups: list[ReportImage], base: str = "miniature") -> ReportView:
         base=base,
         suite="demo 1",
         picture_url=lambda key: f"/v1/images/{key}",
+        pinned_seeds=pinned_seeds,
     )
 
 
@@ -179,3 +182,20 @@ def test_labels_never_cover_each_other() -> None:
 
 def test_an_empty_chart_is_drawn_without_error() -> None:
     assert draw_chart([], None, None, 360).lines == ()
+
+
+def test_the_report_gives_the_same_answer_as_the_api() -> None:
+    groups = [images("hLFh", epoch=4), images("hhhh", epoch=8)]
+    data = json.loads(json.dumps(report_json(view(*groups))))
+    table = OutcomeTable.from_outcomes(image.outcome(HUG.checks) for group in groups for image in group)
+    expected = answer(table).model_dump(mode="json")
+    assert expected.keys() <= data.keys()
+    assert {key: data[key] for key in expected.keys() - {"leaderboard"}} == {
+        key: value for key, value in expected.items() if key != "leaderboard"
+    }
+
+
+def test_pinned_seeds_are_shown_and_in_no_rate() -> None:
+    shown = view(images("hL"), pinned_seeds=(1,))
+    assert (len(shown.cells), shown.rows[0].entry.images) == (2, 1)
+    assert shown.answer.pinned[0].state == "lost"
