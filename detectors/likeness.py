@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +38,23 @@ def build_tokenizer(folder: Path | None = None, context: int = 40) -> Any:
 
 @dataclass(frozen=True)
 class Likeness:
-    """A loaded likeness model."""
+    """A loaded likeness model.
+
+    Attributes:
+        model: open_clip's model.
+        tokenizer: its tokenizer.
+        device: torch device.
+        centre: cosine of a crop and a caption at which it is as likely to fit as not.
+        slope: how much the log-odds rise with the cosine.
+    """
 
     model: Any
     tokenizer: Any
     device: str
+    # As it was taught to read a single cosine.
+    centre: float = 0.5
+    slope: float = 12.0
+    _known: dict[str, NDArray[np.float32]] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def load(cls, weights: Path, device: str, folder: Path | None = None) -> Likeness:
@@ -64,14 +76,17 @@ class Likeness:
         return float(self.model.logit_scale.exp())
 
     def texts(self, captions: Sequence[str]) -> NDArray[np.float32]:
-        """Unit embeddings of captions, (N, D)."""
+        """Unit embeddings of captions, (N, D); each caption is encoded once, by itself."""
         import torch
 
         if not captions:
             return np.zeros((0, 1), np.float32)
-        with torch.inference_mode():
-            features = self.model.encode_text(self.tokenizer(list(captions)).to(self.device), normalize=True)
-        return np.asarray(features.float().cpu().numpy())
+        for words in dict.fromkeys(captions):
+            if words not in self._known:
+                with torch.inference_mode():
+                    features = self.model.encode_text(self.tokenizer([words]).to(self.device), normalize=True)
+                self._known[words] = np.asarray(features[0].float().cpu().numpy())
+        return np.stack([self._known[words] for words in captions])
 
     def crops(self, crops: Any) -> NDArray[np.float32]:
         """Unit embeddings of normalised person crops (M, 3, PERSON_SIZE, PERSON_SIZE), (M, D)."""

@@ -38,8 +38,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Image = NDArray[np.uint8]
-# How the likeness model was taught to read a single cosine: its log-odds are twelve times the distance from a half.
-_LIKE_CENTRE, _LIKE_SLOPE = 0.5, 12.0
 
 # Of 150 validation drawings one has a place that looks this little like a head; a crowd has them by the dozen.
 _FAINT_HEAD = 0.1
@@ -202,7 +200,7 @@ class Sight:
             words = words_of(character.attributes)
             if words:
                 cosines = seen @ self.likeness.texts([caption(words)])[0]
-                fit[:, c] += -np.logaddexp(0, -_LIKE_SLOPE * (cosines - _LIKE_CENTRE))
+                fit[:, c] += -np.logaddexp(0, -self.likeness.slope * (cosines - self.likeness.centre))
         return fit
 
     # Hands and contact ----------------------------------------------------------------------------------------------

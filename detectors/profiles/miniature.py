@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from detectors.checks import AhogeBleed, AhogeMissing, Cast, Fusion, Hands
 from detectors.profiles.spec import Method, Profile, Sees, Setting
 
@@ -12,7 +14,12 @@ def _open(setting: Setting) -> Sees:
     from detectors.sight import Sight
 
     folder = setting.files["people"].parent
-    return Sight.load(folder, setting.files.get("hand_landmarker"), setting.thresholds, setting.device)
+    sight = Sight.load(folder, setting.files.get("hand_landmarker"), setting.thresholds, setting.device)
+    if setting.clip is None:
+        return sight
+    from detectors.openclip import OpenClip
+
+    return replace(sight, likeness=OpenClip.load(setting.clip, setting.device).as_likeness())
 
 
 MINIATURE = Profile(

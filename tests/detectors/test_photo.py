@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image as Pictures
 
+from benchmarks.miniature.drawing import draw
 from detectors import Attributes, Character, Expectation, Verdict, open_detectors
 from detectors.errors import ChangedWeights, InvalidInput, MissingWeights, UnusableWeights
 from detectors.profiles import Clip
 from detectors.weights import manifest, sha256_of
+from tests.detectors.cases import expectation, scene
 from tests.detectors.public_models import GREEN, KANA, KEI, PERSON, picture, write_detector
 
 TINY = {
@@ -131,6 +133,15 @@ class _Touches:
 
     def __reduce__(self) -> tuple[object, tuple[str, str]]:
         return open, (self.path, "w")
+
+
+def test_clip_can_take_the_place_of_the_miniatures_own(clip: Clip) -> None:
+    drawing = draw(scene("together"))
+    miniature = open_detectors(clip=clip)
+    [context] = miniature.look([drawing.image], [expectation(scene("together"))])
+    assert {len(person.likeness) for person in context.people} == {TINY["embed_dim"]}
+    assert context.assignment.matches
+    assert miniature.spec()["clip"]["model"] == "tiny-test"
 
 
 class TestClip:
