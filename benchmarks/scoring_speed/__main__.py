@@ -79,7 +79,11 @@ def _first(paths: list[Path]) -> Any:
 
 def _shares(watch: Watch) -> dict[str, float]:
     total = sum(watch.seconds.values())
-    return {name: round(seconds / total, 4) for name, seconds in watch.seconds.most_common()}
+    return {name: round(seconds / total, 4) for name, seconds in sorted(watch.seconds.items(), key=_last)}
+
+
+def _last(item: tuple[str, float]) -> float:
+    return -item[1]
 
 
 def markdown(result: dict[str, Any]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, is_dataclass
@@ -21,7 +20,7 @@ from detectors.pictures import read_picture
 class Watch:
     """Seconds by part; nested parts are taken out of the one around them."""
 
-    seconds: Counter[str] = field(default_factory=Counter)
+    seconds: dict[str, float] = field(default_factory=dict)
     device: str = "cpu"
     _open: list[str] = field(default_factory=list)
     _since: float = 0.0
@@ -42,7 +41,7 @@ class Watch:
             torch.cuda.synchronize()
         now = time.perf_counter()
         if self._open:
-            self.seconds[self._open[-1]] += now - self._since
+            self.seconds[self._open[-1]] = self.seconds.get(self._open[-1], 0.0) + now - self._since
         self._since = now
 
 
