@@ -25,6 +25,17 @@ from service.web.problems import problems
 
 router = APIRouter(prefix="/v1/evaluations", tags=["evaluations"])
 
+_EVENT = {
+    "type": "object",
+    "description": "One event.",
+    "properties": {
+        "event": {"type": "string", "description": "progress or end.", "example": "progress"},
+        "id": {"type": "string", "description": "Send the last one as Last-Event-ID.", "example": "running-8-4-0-24"},
+        "data": {"type": "string", "description": "The evaluation as JSON.", "example": '{"status": "running"}'},
+        "retry": {"type": "integer", "description": "Milliseconds before connecting again.", "example": 3000},
+    },
+}
+
 
 @router.post("", status_code=202, responses=problems(404))
 def start_evaluation(wanted: EvaluationIn, space: Space, worker: OwnWorker) -> EvaluationOut:
@@ -87,7 +98,7 @@ def extend_evaluation(evaluation_id: str, wanted: ExtensionIn, space: Space, wor
     "/{evaluation_id}/events",
     response_class=EventSourceResponse,
     responses={
-        200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "description": "Events, as they come."},
+        200: {"content": {"text/event-stream": {"schema": _EVENT}}, "description": "Events, as they come."},
         204: {"description": "It is over, and the client has heard so: do not connect again."},
         **problems(404),
     },

@@ -8,9 +8,10 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from service.web.problems import PROBLEM_TYPE, STATUSES, Problem
+from service.web.wording import FIELDS, PARAMETERS, example_of
 
 _COMMON = (401, 403, 421, 500, 507)
-_WITH_BODY = (413, 422)
+_WITH_BODY = (400, 409, 413, 422)
 _REFERENCE = {"$ref": "#/components/schemas/Problem"}
 _REPEAT = {
     "name": "Idempotency-Key",
@@ -32,6 +33,8 @@ def describe(app: FastAPI) -> dict[str, Any]:
         problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas.update(problem.pop("$defs", {}))
         schemas["Problem"] = problem
+        for name, schema in schemas.items():
+            _word(name.rpartition("__")[2], schema)
         document["components"]["securitySchemes"] = {
             "key": {"type": "http", "scheme": "bearer", "description": "A key; asked for beyond loopback."},
         }
@@ -43,14 +46,30 @@ def describe(app: FastAPI) -> dict[str, Any]:
     return app.openapi_schema
 
 
+def _word(name: str, schema: dict[str, Any]) -> None:
+    """Give each field of a model a description and an example, where it has none."""
+    shown = {field for example in schema.get("examples", []) if isinstance(example, dict) for field in example}
+    for field, facts in schema.get("properties", {}).items():
+        if not facts.get("description"):
+            facts["description"] = FIELDS.get(name, {}).get(field, "")
+        if field not in shown and "examples" not in facts and "$ref" not in str(facts):
+            facts["examples"] = [facts["default"] if "default" in facts else example_of(field, facts)]
+
+
 def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
     """Give an operation its errors, each as a problem."""
     responses = operation["responses"]
+    for parameter in operation.get("parameters", []):
+        told, example = PARAMETERS.get(parameter["name"], (None, None))
+        if told is not None:
+            parameter.setdefault("description", told)
+        if example is not None and parameter["in"] == "path" and "examples" not in parameter["schema"]:
+            parameter.setdefault("example", example)
     changes = method != "get"
     known = [*_COMMON, *(_WITH_BODY if changes else ()), *((422,) if operation.get("parameters") else ())]
+    known += [404] if "{" in path else []
     if method == "post":
         operation.setdefault("parameters", []).append(_REPEAT)
-        known.append(409)
     for status in known:
         responses.setdefault(str(status), {})
     for status in sorted(responses):

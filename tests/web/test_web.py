@@ -127,3 +127,21 @@ def test_every_operation_lists_its_errors_as_problems(client: TestClient) -> Non
             assert {"401", "403", "421", "500"} <= set(errors), (path, method)
             for each in errors.values():
                 assert list(each["content"]) == ["application/problem+json"]
+
+
+def test_every_field_and_parameter_has_a_description_and_an_example(client: TestClient) -> None:
+    document = client.get("/openapi.json").json()
+    bare = []
+    for name, schema in document["components"]["schemas"].items():
+        shown = {field for example in schema.get("examples", []) for field in example}
+        for field, facts in schema.get("properties", {}).items():
+            pictured = field in shown or {"examples", "example"} & set(facts) or "$ref" in str(facts)
+            if not facts.get("description") or not pictured:
+                bare.append(f"{name}.{field}")
+    for path, methods in document["paths"].items():
+        for operation in methods.values():
+            for facts in operation.get("parameters", []):
+                pictured = {"example", "examples"} & (set(facts) | set(facts["schema"])) or "default" in facts["schema"]
+                if not facts.get("description") or not pictured:
+                    bare.append(f"{path} {facts['name']}")
+    assert bare == []

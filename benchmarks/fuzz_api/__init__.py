@@ -1,0 +1,1 @@
+"""The API under made-up requests: ``python -m benchmarks.fuzz_api``."""
