@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and leave the process: 0 if all went well, 1 for an error, 2 for wrong usage.
+    """Run the command line and leave the process: 0 done, 1 an error, 2 wrong usage, 130 interrupted.
 
     Args:
         arguments: what stands behind ``bleedcheck``; the process's own arguments by default.
@@ -25,4 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         known = isinstance(error, KNOWN)
         text = str(error) if known else f"unexpected {type(error).__name__}: {error} (--debug shows where)"
         print(f"bleedcheck: {text}", file=sys.stderr)
-        raise SystemExit(1) from None
+        raise SystemExit(getattr(error, "exit_code", 1)) from None
+    except KeyboardInterrupt:
+        print("bleedcheck: stopped", file=sys.stderr)
+        raise SystemExit(130) from None

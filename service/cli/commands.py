@@ -7,8 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
+from service.cli import keys, results, serving, suites
 from service.cli.auditing import audits_app
-from service.cli.options import DataDir, Json
+from service.cli.options import Base, ClipModel, DataDir, Device, Dtype, Json, Profile, WeightsDir, With
 from service.cli.weights import app as weights_app
 
 app = typer.Typer(
@@ -23,38 +24,25 @@ Examples:
   bleedcheck demo
   bleedcheck evaluate ./my-run --suite keikana --base ./anima --with turbo.safetensors:1.0 --epochs 120-150
   bleedcheck inspect ./my-run/keikana_epoch148.safetensors
+  bleedcheck compare v1 v2
+  bleedcheck report --format zip
   bleedcheck serve
+  bleedcheck doctor
 
-Add --debug to any command to see where an error comes from.""",
+Exit codes: 0 it is done; 1 an error, told in one line on standard error; 2 wrong usage; 130 interrupted (an evaluation
+goes on with the same command). Add --debug to any command to see where an error comes from.""",
 )
 app.add_typer(weights_app, name="weights")
+app.add_typer(suites.app, name="suite")
+app.add_typer(keys.app, name="keys")
+app.add_typer(results.app)
+app.add_typer(serving.app)
 app.add_typer(audits_app)
 
-Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
-Dtype = Annotated[str | None, typer.Option(help="auto, float32, bfloat16 or float16.")]
-Base = Annotated[
-    str | None,
-    typer.Option(
-        help='"miniature", a diffusers folder, a hub name, comfyui:FOLDER, a .safetensors file, '
-        "comfyui+http://HOST:PORT, or images:FOLDER."
-    ),
-]
 TextEncoder = Annotated[Path | None, typer.Option(help="Text encoder's file, for a base kept as single files.")]
 Vae = Annotated[Path | None, typer.Option(help="VAE's file, for a base kept as single files.")]
 Tokenizers = Annotated[
     Path | None, typer.Option(help="Folder with qwen25_tokenizer and t5_tokenizer, such as ComfyUI's.")
-]
-With = Annotated[
-    list[str] | None,
-    typer.Option("--with", help="A fixed LoRA under the swept one, as FILE:SCALE. Can be given several times."),
-]
-Profile = Annotated[str | None, typer.Option(help="Detector profile: miniature, anime or photo.")]
-WeightsDir = Annotated[
-    Path | None, typer.Option(help="Folder to take the detectors' model files from. [default: the user's cache]")
-]
-ClipModel = Annotated[
-    str | None,
-    typer.Option("--clip", help="An open_clip model with its own weights, as ViT-B-32:FILE.safetensors."),
 ]
 BatchSize = Annotated[int, typer.Option(min=1, max=64, help="Images that are generated together.")]
 
@@ -142,62 +130,13 @@ def evaluate(
     settings |= {"text_encoder": text_encoder, "vae": vae, "tokenizers": tokenizers, "workflow": workflow}
     settings |= {"detector_weights": weights_dir, "detector_clip": clip}
     with opened(data_dir, extra_loras=tuple(with_) if with_ else None, **settings) as space:
-        wanted = chosen_suite(suite, seeds, size)
+        wanted = chosen_suite(space, suite, seeds, size)
         checkpoints = registered(space, folder, epochs, final_epoch)
         request = make_request(space.settings, wanted, checkpoints, scale=scale, batch_size=batch_size)
         options = PlanOptions(plan, full, max_hours, price, all_epochs=epochs is not None, all_seeds=seeds is not None)
         chosen = planned(space, request, checkpoints, options, as_json=json)
         if chosen is not None:
             answer(space, chosen.request, json, chosen.estimate, use)
-
-
-@app.command()
-def serve(
-    host: Annotated[str | None, typer.Option(help="Address to listen on. [default: 127.0.0.1]")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on. [default: 8000]")] = None,
-    base: Base = None,
-    with_: With = None,
-    device: Device = None,
-    dtype: Dtype = None,
-    allow_folder: Annotated[
-        list[Path] | None, typer.Option(help="Folder whose files clients may register by path. Several are fine.")
-    ] = None,
-    data_dir: DataDir = None,
-) -> None:
-    """Serve the API and the reports; evaluations are worked on in the background.
-
-    On this machine alone no key is needed. With another --host clients need one, and without any key the server does
-    not start.
-
-    \b
-    Examples:
-      bleedcheck serve
-      bleedcheck serve --port 9000 --data-dir ./data --allow-folder /runs
-    """
-    import uvicorn
-
-    from service.app import check_keys, create_app
-    from service.cli.working import make_settings
-    from service.evaluations.workspace import Workspace
-    from service.web.logs import configure_logs
-
-    settings = make_settings(
-        data_dir,
-        host=host,
-        port=port,
-        base=base,
-        extra_loras=tuple(with_) if with_ else None,
-        device=device,
-        dtype=dtype,
-        allowed_folders=tuple(allow_folder) if allow_folder else None,
-    )
-    space = Workspace(settings)
-    try:
-        check_keys(space)
-    finally:
-        space.close()
-    configure_logs()
-    uvicorn.run(create_app(settings), host=settings.host, port=settings.port, log_config=None, access_log=False)
 
 
 @app.command()

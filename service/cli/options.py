@@ -12,3 +12,24 @@ DataDir = Annotated[
     typer.Option(help="Folder of the database, images and reports. [default: BLEEDCHECK_DATA_DIR or the user's own]"),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
+Dtype = Annotated[str | None, typer.Option(help="auto, float32, bfloat16 or float16.")]
+Base = Annotated[
+    str | None,
+    typer.Option(
+        help='"miniature", a diffusers folder, a hub name, comfyui:FOLDER, a .safetensors file, '
+        "comfyui+http://HOST:PORT, or images:FOLDER."
+    ),
+]
+With = Annotated[
+    list[str] | None,
+    typer.Option("--with", help="A fixed LoRA under the swept one, as FILE:SCALE. Can be given several times."),
+]
+Profile = Annotated[str | None, typer.Option(help="Detector profile: miniature, anime or photo.")]
+WeightsDir = Annotated[
+    Path | None, typer.Option(help="Folder to take the detectors' model files from. [default: the user's cache]")
+]
+ClipModel = Annotated[
+    str | None,
+    typer.Option("--clip", help="An open_clip model with its own weights, as ViT-B-32:FILE.safetensors."),
+]

@@ -13,10 +13,13 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
+    from service.comparisons.service import Comparison
     from service.composer import PairReport
     from service.evaluations.requests import EvaluationRequest
 
 _WIDTH_OF_LOGS = 140
+_PROBLEMS_TOLD = 5
+_MINIATURE = "The miniature shows that everything works; it is no evidence about real models."
 
 
 def say(text: str) -> None:
@@ -29,11 +32,54 @@ def print_json(value: Mapping[str, Any]) -> None:
     print(json.dumps(value, ensure_ascii=False, default=str))
 
 
-def print_answer(result: Mapping[str, Any], request: EvaluationRequest) -> None:
-    """The leaderboard, which epoch to use and why, and where the report is."""
+def print_table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """A table with a line for its head."""
+    table = Table(pad_edge=False)
+    for name in head:
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(str(value)) for value in row))
+    _console().print(table)
+
+
+def print_board(result: Mapping[str, Any], suite: str, base: str) -> None:
+    """The leaderboard, and which epoch to use and why."""
     console = _console()
+    _print_entries(console, result, suite)
+    for sentence in result["summary"]:
+        console.print(Text(sentence))
+    if base == "miniature":
+        console.print(Text(_MINIATURE))
+
+
+def print_comparison(found: Comparison) -> None:
+    """Two sides: rates check by check, and the images that flipped."""
+    console = _console()
+    table = Table(title=f"{found.first.label} against {found.second.label}", title_justify="left", pad_edge=False)
+    for name in ("", found.first.label, found.second.label, "difference", "95% interval", "pairs"):
+        table.add_column(name, justify="left" if not name else "right")
+    for each in found.differences:
+        paired = each["paired_difference"]
+        interval = each["paired_interval"]
+        table.add_row(
+            (each["check"] or "whole image").replace("_", " "),
+            _percent(each["first"]["rate"]),
+            _percent(each["second"]["rate"]),
+            "-" if paired is None else f"{100 * paired:+.0f} points",
+            "-" if interval is None else f"{100 * interval[0]:+.0f} to {100 * interval[1]:+.0f}",
+            str(each["pairs"]),
+        )
+    console.print(table)
+    console.print(Text(f"{found.flipped} of {found.pairs} pairs flipped."))
+    for flip in found.flips:
+        epoch = "" if flip["epoch"] is None else f", epoch {flip['epoch']}"
+        told = f"{flip['scenario']}, seed {flip['seed']}{epoch}: {flip['first']['state']} -> {flip['second']['state']}"
+        console.print(Text(told))
+
+
+def _print_entries(console: Console, result: Mapping[str, Any], suite: str) -> None:
     checks = list(dict.fromkeys(check for entry in result["leaderboard"] for check in entry["checks"]))
-    table = Table(title=f"{request.suite.name}: {result['status']}", title_justify="left", pad_edge=False)
+    table = Table(title=f"{suite}: {result['status']}", title_justify="left", pad_edge=False)
     poses = any(entry["pose_hits"] for entry in result["leaderboard"])
     hits = ("pose",) if poses else ()
     for name in ("", "run", "epoch", "failed", "rate", "95% interval", "best", "not judged", *hits, *checks):
@@ -45,6 +91,12 @@ def print_answer(result: Mapping[str, Any], request: EvaluationRequest) -> None:
         table.add_section()
         table.add_row(*_row("", {**result["control"], "run": "no LoRA"}, checks, poses), style="dim")
     console.print(table)
+
+
+def print_answer(result: Mapping[str, Any], request: EvaluationRequest) -> None:
+    """The leaderboard, which epoch to use and why, and where the report is."""
+    console = _console()
+    _print_entries(console, result, request.suite.name)
     for sentence in result["summary"]:
         console.print(Text(sentence))
     for label in result["changing_nothing"]:
@@ -58,10 +110,12 @@ def print_answer(result: Mapping[str, Any], request: EvaluationRequest) -> None:
         )
     for check, reason in result["unanswered"].items():
         console.print(Text(f"{check.replace('_', ' ')} is in no rate: {reason}."))
-    for problem in result["problems"]:
+    for problem in result["problems"][:_PROBLEMS_TOLD]:
         console.print(Text(f"Went wrong: {problem} (run the same command to try again)"))
+    if len(result["problems"]) > _PROBLEMS_TOLD:
+        console.print(Text(f"Went wrong: {len(result['problems']) - _PROBLEMS_TOLD} more (--json lists them)"))
     if request.base == "miniature":
-        console.print(Text("The miniature shows that everything works; it is no evidence about real models."))
+        console.print(Text(_MINIATURE))
     console.print(Text(f"Report: {result['report']}"), soft_wrap=True)
 
 

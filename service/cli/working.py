@@ -28,9 +28,28 @@ from service.evaluations.ranked_by import ranking_arguments
 from service.evaluations.requests import EvaluationRequest
 from service.evaluations.workspace import Workspace
 from service.settings import Settings
-from service.suites import Suite, load_suite
+from service.suites import Suite, list_suites, load_suite
 
 _LINE_EVERY_S = 15.0
+
+
+class Stopped(BleedcheckError):
+    """A person has interrupted the work; it can be gone on with."""
+
+    exit_code = 130
+
+
+def newest(space: Workspace, evaluation_id: str | None) -> str:
+    """The evaluation with that id, or the newest one.
+
+    Raises:
+        NotFound: there is none.
+    """
+    if evaluation_id is not None:
+        return space.evaluations.state(evaluation_id).evaluation.id
+    for evaluation in space.evaluations.page(None, 1):
+        return evaluation.id
+    raise NotFound("nothing has been evaluated here yet; start with `bleedcheck demo` or `bleedcheck evaluate`")
 
 
 def make_settings(data_dir: Path | None, **given: Any) -> Settings:
@@ -120,9 +139,10 @@ def registered(space: Workspace, folder: Path, epochs: str | None, final_epoch: 
     return [space.registry.register(_run_name(info.name), info) for info in chosen]
 
 
-def chosen_suite(name: str, seeds: str | None, size: str | None) -> Suite:
-    """The suite with the seeds and the image size that the command line asks for."""
-    suite = with_seeds(load_suite(name), seeds)
+def chosen_suite(space: Workspace, name: str, seeds: str | None, size: str | None) -> Suite:
+    """The suite with the seeds and the image size that the command line asks for: a file, or one that is known."""
+    handed_in = name in space.library.names() and name not in list_suites()
+    suite = with_seeds(space.library.suite(name) if handed_in else load_suite(name), seeds)
     if size is None:
         return suite
     width, height = read_size(size)
@@ -186,7 +206,7 @@ def _work(space: Workspace, evaluation_id: str) -> None:
         else:
             space.executor.run(evaluation_id, _Lines())
     except KeyboardInterrupt:
-        raise BleedcheckError("stopped; the same command goes on where it was") from None
+        raise Stopped("stopped; the same command goes on where it was") from None
 
 
 def _bar() -> Progress:

@@ -126,6 +126,9 @@ def _images(evaluations: EvaluationService, side: Side, scenarios: Collection[st
     if side.run not in {image.run for image in everything}:
         known = ", ".join(sorted({image.run for image in everything})) or "no images yet"
         raise NotFound(f"evaluation {side.evaluation} has no run {side.run[:100]!r}; it has {known}")
+    epochs = sorted({image.epoch for image in everything if image.run == side.run and image.epoch is not None})
+    if side.epoch is not None and side.epoch not in epochs:
+        raise NotFound(f"run {side.run} has no images of epoch {side.epoch}; it has {', '.join(map(str, epochs))}")
     return [
         image
         for image in everything

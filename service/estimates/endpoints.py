@@ -9,11 +9,12 @@ from service.estimates.service import EstimateService
 from service.evaluations.asking import make_request, select_checkpoints, with_scenarios, with_seeds
 from service.evaluations.dependencies import Space
 from service.suites import parse_suite
+from service.web.problems import problems
 
 router = APIRouter(prefix="/v1/estimates", tags=["evaluations"])
 
 
-@router.post("")
+@router.post("", responses=problems(404))
 def estimate_evaluation(wanted: EstimateIn, space: Space) -> EstimatesOut:
     """Say what an evaluation will take here: images, hours, disk and cost, for the small plan and for all others.
 

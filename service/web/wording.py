@@ -107,7 +107,14 @@ def example_of(field: str, schema: dict[str, Any]) -> Any:
 
 
 def _fits(value: Any, kinds: list[str]) -> bool:
-    python = {"integer": int, "number": (int, float), "boolean": bool, "string": str, "array": list, "object": dict}
+    python: dict[str, Any] = {
+        "integer": int,
+        "number": (int, float),
+        "boolean": bool,
+        "string": str,
+        "array": list,
+        "object": dict,
+    }
     if value is None:
         return "null" in kinds
     if isinstance(value, bool):

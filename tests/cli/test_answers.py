@@ -69,7 +69,7 @@ def space(tmp_path: Path, base: Path) -> Iterator[Workspace]:
 
 
 def ask(space: Workspace, folder: Path, final_epoch: int | None = 12) -> EvaluationRequest:
-    suite = chosen_suite(str(folder / "suite.yaml"), "2", None)
+    suite = chosen_suite(space, str(folder / "suite.yaml"), "2", None)
     return make_request(space.settings, suite, registered(space, folder, None, final_epoch))
 
 
@@ -143,7 +143,7 @@ def test_a_fixed_lora_is_no_checkpoint(tmp_path: Path, base: Path, folder: Path)
     space = Workspace(settings)
     chosen = registered(space, folder, None, 12)
     assert turbo.name not in {Path(checkpoint.path).name for checkpoint in chosen}
-    request = make_request(settings, chosen_suite("demo", "1", "64x64"), chosen)
+    request = make_request(settings, chosen_suite(space, "demo", "1", "64x64"), chosen)
     assert [(lora.path, lora.scale) for lora in request.extra] == [(str(turbo), 0.5)]
     opened.close()
     space.close()

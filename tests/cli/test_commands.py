@@ -14,7 +14,8 @@ from tests.evaluations.world import build_base, write_lora
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = ["demo", "evaluate", "serve", "inspect", "compose-pairs", "audit", "calibrate"]
-COMMANDS += ["weights list", "weights fetch", "weights path"]
+COMMANDS += ["weights list", "weights fetch", "weights path", "keys create", "keys list", "keys revoke"]
+COMMANDS += ["suite list", "suite show", "suite validate", "suite new", "leaderboard", "compare", "report", "doctor"]
 
 Captured = pytest.CaptureFixture[str]
 

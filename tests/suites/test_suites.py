@@ -38,7 +38,7 @@ def complaint(text: str) -> str:
 
 
 def test_built_in_suites_are_listed_and_load_by_name() -> None:
-    assert list_suites() == ("demo", "keikana")
+    assert list_suites() == ("demo", "keikana", "starter")
     for name in list_suites():
         assert load_suite(name).name == name
 
@@ -244,7 +244,7 @@ def test_text_from_elsewhere_may_not_name_local_files() -> None:
 
 
 def test_an_unknown_name_lists_the_built_in_ones() -> None:
-    with pytest.raises(UnknownSuite, match=r"no suite 'keikna'.*demo, keikana"):
+    with pytest.raises(UnknownSuite, match=r"no suite 'keikna'.*demo, keikana, starter"):
         load_suite("keikna")
 
 

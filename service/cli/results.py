@@ -1,0 +1,131 @@
+"""``bleedcheck leaderboard``, ``compare`` and ``report``: reading what was evaluated."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from service.cli.options import DataDir, Json
+
+app = typer.Typer(rich_markup_mode=None)
+
+Evaluation = Annotated[str | None, typer.Argument(help="The evaluation's id. [default: the newest]")]
+EvaluationOption = Annotated[str | None, typer.Option(help="The evaluation's id. [default: the newest]")]
+Epoch = Annotated[int | None, typer.Option(min=0, help="Only this epoch. [default: all that both have]")]
+
+
+@app.command()
+def leaderboard(
+    evaluation: Evaluation = None,
+    run: Annotated[str | None, typer.Option(help="A run's own leaderboard, from its newest evaluation.")] = None,
+    use: Annotated[
+        str, typer.Option(help="What for: all, hard-contact, no-crossing, or weights per check (hands=2,fusion=1).")
+    ] = "all",
+    data_dir: DataDir = None,
+    json: Json = False,
+) -> None:
+    """Show the leaderboard of an evaluation, also while it runs.
+
+    \b
+    Examples:
+      bleedcheck leaderboard
+      bleedcheck leaderboard 8d3c4b1f0a9e --use hard-contact
+      bleedcheck leaderboard --run v2 --json
+    """
+    from service.cli.printing import print_board, print_json
+    from service.cli.working import newest, opened
+    from service.reports.delivery import run_leaderboard
+
+    with opened(data_dir) as space:
+        if run is not None:
+            board = run_leaderboard(space, run, None, use)
+        else:
+            board = space.evaluations.leaderboard(newest(space, evaluation), use)
+        state = space.evaluations.state(board["evaluation"])
+    if json:
+        print_json(board)
+    else:
+        print_board(board, state.evaluation.suite, state.evaluation.request["base"])
+
+
+@app.command()
+def compare(
+    first: Annotated[str, typer.Argument(help='A run; "control" is the base without a LoRA.')],
+    second: Annotated[str, typer.Argument(help="The other one, or the same at another epoch.")],
+    first_epoch: Epoch = None,
+    second_epoch: Epoch = None,
+    evaluation: EvaluationOption = None,
+    second_evaluation: Annotated[str | None, typer.Option(help="The second one's evaluation, if another.")] = None,
+    check: Annotated[list[str] | None, typer.Option(help="Only these checks. Several are fine.")] = None,
+    limit: Annotated[int, typer.Option(min=0, max=1000, help="How many flipped images to name.")] = 10,
+    data_dir: DataDir = None,
+    json: Json = False,
+) -> None:
+    """Compare two runs, or two checkpoints, on the same prompts and seeds: rates, and the images that flipped.
+
+    \b
+    Examples:
+      bleedcheck compare v1 v2
+      bleedcheck compare v2 v2 --first-epoch 120 --second-epoch 148 --check hands
+      bleedcheck compare control v2 --json
+    """
+    from service.cli.printing import print_comparison, print_json
+    from service.cli.working import newest, opened
+    from service.comparisons.schemas import ComparisonOut
+    from service.comparisons.service import Side
+    from service.comparisons.service import compare as compared
+
+    with opened(data_dir) as space:
+        where = newest(space, evaluation)
+        sides = Side(where, first, first_epoch), Side(second_evaluation or where, second, second_epoch)
+        found = compared(space.evaluations, *sides, checks=check, limit=limit)
+    if json:
+        print_json(ComparisonOut.of(found).model_dump(mode="json"))
+    else:
+        print_comparison(found)
+
+
+@app.command()
+def report(
+    evaluation: Evaluation = None,
+    format: Annotated[
+        Literal["single-page", "zip", "csv", "findings", "markdown", "html", "json"],
+        typer.Option(help="One HTML file with its pictures inside; a zip; tables; or a page beside the data."),
+    ] = "single-page",
+    out: Annotated[Path | None, typer.Option(help="The file. [default: bleedcheck-ID.SUFFIX in this folder]")] = None,
+    data_dir: DataDir = None,
+    json: Json = False,
+) -> None:
+    """Write an evaluation's report to a file that opens without the service.
+
+    \b
+    Examples:
+      bleedcheck report
+      bleedcheck report 8d3c4b1f0a9e --format zip --out answer.zip
+      bleedcheck report --format markdown --out answer.md
+    """
+    from service.cli.printing import print_json
+    from service.cli.working import newest, opened
+    from service.reports.delivery import SUFFIXES, write_report
+
+    with opened(data_dir) as space:
+        where = newest(space, evaluation)
+        target = out or Path(f"bleedcheck-{where}.{SUFFIXES[format]}")
+        if format == "html":
+            target = space.write_report(where)
+        elif format == "json":
+            _write_json(target, space.evaluations.leaderboard(where))
+        else:
+            write_report(space, where, format, target)
+    if json:
+        print_json({"evaluation": where, "file": str(target), "bytes": target.stat().st_size})
+    else:
+        typer.echo(str(target))
+
+
+def _write_json(target: Path, board: Any) -> None:
+    import json
+
+    target.write_text(json.dumps(board, ensure_ascii=False, indent=1), encoding="utf-8")

@@ -1,0 +1,146 @@
+"""Reading results, suites, keys and the doctor from the command line."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from benchmarks.fuzz_api.world import filled_app
+from service.access.keys import KeyRing
+from service.database.engine import Database
+from service.settings import Settings
+from service.suites import load_suite
+from tests.cli.test_commands import Captured, run
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with one finished evaluation of the run v1."""
+    folder = tmp_path_factory.mktemp("filled")
+    filled_app(folder)
+    return folder / "data"
+
+
+def said(capsys: Captured) -> dict[str, object]:
+    found: dict[str, object] = json.loads(capsys.readouterr().out)
+    return found
+
+
+def test_the_newest_leaderboard_is_shown(capsys: Captured, data: Path) -> None:
+    assert run("leaderboard", "--data-dir", data, "--json") == 0
+    board = said(capsys)
+    assert len(board["leaderboard"]) == 2  # type: ignore[arg-type]
+    assert run("leaderboard", "--run", "v1", "--data-dir", data) == 0
+    assert "fuzzed: finished" in capsys.readouterr().out
+    assert run("leaderboard", "nothing", "--data-dir", data) == 1
+    assert run("leaderboard", "--use", "nonsense", "--data-dir", data) == 1
+
+
+def test_nothing_evaluated_yet_says_how_to_begin(capsys: Captured, tmp_path: Path) -> None:
+    assert run("leaderboard", "--data-dir", tmp_path) == 1
+    assert "bleedcheck demo" in capsys.readouterr().err
+
+
+def test_two_sides_are_compared(capsys: Captured, data: Path) -> None:
+    assert run("compare", "control", "v1", "--second-epoch", "16", "--data-dir", data, "--json") == 0
+    found = said(capsys)
+    assert found["pairs"] == 2
+    assert run("compare", "control", "v1", "--data-dir", data) == 0
+    assert "pairs flipped" in capsys.readouterr().out
+    assert run("compare", "v1", "v1", "--data-dir", data) == 1
+    assert run("compare", "control", "v1", "--second-epoch", "7", "--data-dir", data) == 1
+
+
+@pytest.mark.parametrize("form", ["single-page", "zip", "csv", "findings", "markdown", "json"])
+def test_reports_are_written(capsys: Captured, data: Path, tmp_path: Path, form: str) -> None:
+    out = tmp_path / "report"
+    assert run("report", "--format", form, "--out", out, "--data-dir", data, "--json") == 0
+    assert said(capsys)["bytes"] == out.stat().st_size > 0
+    if form == "zip":
+        assert "report.html" in zipfile.ZipFile(out).namelist()
+
+
+def test_a_suite_of_ones_own_is_written_and_can_be_used(capsys: Captured, tmp_path: Path) -> None:
+    path = tmp_path / "my-pair.yaml"
+    people = ["--first", "Ann:annchan", "--first-looks", "ahoge=no,hair_color=blonde", "--second", "Bea:beachan"]
+    assert run("suite", "new", path, *people, "--size", "512x768") == 0
+    assert "bleedcheck evaluate" in capsys.readouterr().out
+    suite = load_suite(path)
+    assert [each.trigger for each in suite.characters] == ["annchan", "beachan"]
+    assert (suite.generation.width, suite.generation.height) == (512, 768)
+    assert "ahoge_bleed" in suite.scenario("hug").checks
+    assert "annchan" in suite.scenario("piggyback").prompt
+    assert run("suite", "validate", path) == 0
+    assert run("suite", "new", path, *people) == 1  # never over a file that is there
+    alone = tmp_path / "alone.yaml"
+    assert run("suite", "new", alone, "--first", "Ann:annchan") == 0
+    assert [each.name for each in load_suite(alone).scenarios] == ["first-solo"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["--first", "Ann"],
+        ["--first", "Ann:a", "--first-looks", "tall"],
+        ["--first", "Ann:a", "--first-looks", "ahoge=perhaps"],
+        ["--first", "Ann:a", "--second", "Ann:a"],
+        ["--first", "Ann:a", "--size", "big"],
+    ],
+)
+def test_a_suite_that_cannot_be_made(tmp_path: Path, arguments: list[str]) -> None:
+    assert run("suite", "new", tmp_path / "x.yaml", *arguments) == 1
+    assert not (tmp_path / "x.yaml").exists()
+
+
+def test_faults_of_a_suite_have_lines(capsys: Captured, tmp_path: Path) -> None:
+    path = tmp_path / "broken.yaml"
+    path.write_text("name: x\nversion: one\n")
+    assert run("suite", "validate", path, "--json") == 1
+    verdict = said(capsys)
+    assert {"line": 2, "field": "version"}.items() <= verdict["errors"][-1].items() or any(  # type: ignore[index]
+        each["line"] == 2 and each["field"] == "version"
+        for each in verdict["errors"]  # type: ignore[attr-defined]
+    )
+    assert run("suite", "validate", path) == 1
+    assert "broken.yaml:2: version" in capsys.readouterr().err
+
+
+def test_suites_are_listed_and_shown(capsys: Captured, data: Path) -> None:
+    assert run("suite", "list", "--data-dir", data, "--json") == 0
+    assert {"fuzzed", "keikana", "starter"} <= {each["name"] for each in said(capsys)["suites"]}  # type: ignore[attr-defined]
+    assert run("suite", "show", "fuzzed", "--data-dir", data) == 0
+    assert "keichan" in capsys.readouterr().out
+    assert run("suite", "show", "keikana", "--json", "--data-dir", data) == 0
+    assert said(capsys)["name"] == "keikana"
+
+
+def test_keys_are_made_listed_and_revoked(capsys: Captured, tmp_path: Path) -> None:
+    assert run("keys", "create", "--name", "laptop", "--scope", "read", "--data-dir", tmp_path, "--json") == 0
+    made = said(capsys)
+    database = Database(Settings(data_dir=tmp_path).url)
+    assert KeyRing(database).caller(str(made["key"])).key_id == made["id"]
+    database.close()
+    assert run("keys", "list", "--data-dir", tmp_path) == 0
+    assert "laptop" in capsys.readouterr().out
+    assert run("keys", "revoke", str(made["id"]), "--data-dir", tmp_path, "--json") == 0
+    assert run("keys", "revoke", str(made["id"]), "--data-dir", tmp_path) == 1
+    assert run("keys", "create", "--name", "x", "--scope", "everything", "--data-dir", tmp_path) == 2
+
+
+def test_it_does_not_serve_others_without_a_key(capsys: Captured, tmp_path: Path) -> None:
+    assert run("serve", "--host", "0.0.0.0", "--data-dir", tmp_path) == 1
+    assert "bleedcheck keys create" in capsys.readouterr().err
+
+
+def test_the_doctor_says_what_is_missing(capsys: Captured, tmp_path: Path) -> None:
+    assert run("doctor", "--data-dir", tmp_path / "data", "--json") == 0
+    found = {each["name"]: each for each in said(capsys)["findings"]}  # type: ignore[attr-defined]
+    assert found["database"]["state"] == "ok"
+    assert found["base model"]["state"] == "ok"
+    assert run("doctor", "--data-dir", tmp_path / "data", "--base", "/nowhere", "--json") == 1
+    wrong = [each for each in said(capsys)["findings"] if each["state"] == "missing"]  # type: ignore[attr-defined]
+    assert any("/nowhere" in each["told"] for each in wrong)
