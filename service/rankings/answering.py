@@ -78,10 +78,13 @@ def answer_of(ranking: Ranking, spot: SweetSpot) -> LeaderboardAnswer:
 
 def summarise(ranking: Ranking, spot: SweetSpot) -> Iterator[str]:
     """The answer in plain words, most important first."""
-    if ranking.use.name != "all":
-        yield f"For {ranking.use.words}:"
-    yield from ranking.recommendation.sentences
+    first, *rest = ranking.recommendation.sentences
     chosen = ranking.recommendation.entry
+    if ranking.use.name != "all":
+        words = ranking.use.words
+        first = first.replace(": ", f" for {words}: ", 1) if chosen else f"For {words}: {first}"
+    yield first
+    yield from rest
     if chosen is None:
         return
     belief = ranking.beliefs.get((chosen.run, chosen.epoch))

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from service.rankings.outcomes import Grade, Judgement, State
@@ -18,6 +19,7 @@ Z = 1.959963984540054
 """Standard normal quantile of 0.975, for intervals at :data:`LEVEL`."""
 
 
+@lru_cache(maxsize=65536)  # a leaderboard asks for the same few thousand pairs again and again
 def wilson(failures: int, total: int) -> Interval | None:
     """Wilson's 95 % score interval of a failure rate, each end 0..1; ``None`` if nothing was measured.
 

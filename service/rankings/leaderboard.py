@@ -58,6 +58,7 @@ class LeaderboardEntry:
         scenarios: per scenario, whole images.
         scenario_checks: per scenario and check.
         characters: per character and check.
+        scenario_characters: per scenario, character and check.
         cells: what became of each image, by scenario and seed; to compare with entries of the same leaderboard.
     """
 
@@ -75,6 +76,7 @@ class LeaderboardEntry:
     scenarios: Mapping[str, Tally]
     scenario_checks: Mapping[str, Mapping[str, Tally]]
     characters: Mapping[str, Mapping[str, Tally]]
+    scenario_characters: Mapping[str, Mapping[str, Mapping[str, Tally]]]
     cells: CellGrades = field(repr=False, compare=False)
 
     @property
@@ -133,6 +135,10 @@ class LeaderboardEntry:
                     "checks": _json({check: own for check, own in found.items() if check not in APART_CHECKS}),
                     "pose_hits": _shares(found.get("pose")),
                     "follow_through": _shares(found.get("follow_through")),
+                    "characters": {
+                        character: {"checks": _json(checks)}
+                        for character, checks in self.scenario_characters.get(name, {}).items()
+                    },
                 }
                 for name, tally in self.scenarios.items()
                 for found in [self.scenario_checks[name]]
@@ -228,10 +234,10 @@ def _entries(table: OutcomeTable, scoring: Scoring) -> list[LeaderboardEntry]:
                     for place, name in enumerate(table.scenarios)
                     if by_scenario[code, place].any()
                 },
-                characters={
-                    name: found
-                    for place, name in enumerate(table.characters)
-                    if (found := _tallies(table.checks, by_character[code, :, place]))
+                characters=_by_character(table, by_character[code].sum(axis=0)),
+                scenario_characters={
+                    scenario: _by_character(table, by_character[code, number])
+                    for number, scenario in enumerate(table.scenarios)
                 },
                 cells=CellGrades(cells[own], grades[own]),
             )
@@ -242,6 +248,12 @@ def _entries(table: OutcomeTable, scoring: Scoring) -> list[LeaderboardEntry]:
 def _mean(costs: NDArray[np.float64], measured: int) -> float | None:
     """The mean of the costs that are known, to the last digit whatever their order."""
     return math.fsum(costs[~np.isnan(costs)].tolist()) / measured if measured else None
+
+
+def _by_character(table: OutcomeTable, counts: NDArray[np.int64]) -> dict[str, dict[str, Tally]]:
+    """Tallies by character and check, from counts of shape (checks, characters, grades)."""
+    found = {name: _tallies(table.checks, counts[:, place]) for place, name in enumerate(table.characters)}
+    return {name: checks for name, checks in found.items() if checks}
 
 
 def _tallies(names: Sequence[str], counts: NDArray[np.int64]) -> dict[str, Tally]:

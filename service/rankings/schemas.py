@@ -45,18 +45,19 @@ class Hits(Part):
     interval: Interval | None = Field(description="95 % Wilson interval of the rate.")
 
 
+class CheckRates(Part):
+    """Findings about one character."""
+
+    checks: dict[str, Check] = Field(description="Per check.")
+
+
 class Scenario(Check):
     """Whole images of one scenario."""
 
     checks: dict[str, Check] = Field(description="Per check.")
     pose_hits: Hits | None = Field(description="How often the asked pose came out; null if nothing looked at it.")
     follow_through: Hits | None = Field(description="How often an asked change was followed.")
-
-
-class CheckRates(Part):
-    """Findings about one character."""
-
-    checks: dict[str, Check] = Field(description="Per check.")
+    characters: dict[str, CheckRates] = Field(description="Per character.")
 
 
 class Clean(Part):

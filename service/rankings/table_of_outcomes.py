@@ -246,11 +246,12 @@ class OutcomeTable:
         return _count(place, self.image_grades(checks), (len(self.checkpoints), len(self.scenarios), len(Grade)))
 
     def count_characters(self) -> Ints:
-        """How many images have each grade, shape ``(checkpoints, checks, characters, 8)``."""
+        """How many images have each grade, shape ``(checkpoints, scenarios, checks, characters, 8)``."""
         columns = len(self.checks) * len(self.characters)
         grades = self.character_grades.reshape(len(self), columns)
-        place = self.checkpoint[:, None] * columns + np.arange(columns)
-        return _count(place, grades, (len(self.checkpoints), len(self.checks), len(self.characters), len(Grade)))
+        place = (self.checkpoint * len(self.scenarios) + self.scenario)[:, None] * columns + np.arange(columns)
+        shape = (len(self.checkpoints), len(self.scenarios), len(self.checks), len(self.characters), len(Grade))
+        return _count(place, grades, shape)
 
 
 def _recode(old: Sequence[Any], new: Sequence[Any]) -> Ints:

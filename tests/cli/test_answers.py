@@ -162,5 +162,5 @@ def test_a_use_is_answered_in_words_and_in_json(space: Workspace, folder: Path, 
     assert data["use"] == "no-crossing"
     answer(space, request, as_json=False, use="no-crossing")
     said = " ".join(capsys.readouterr().out.split())
-    assert "For pictures without crossing hands" in said
+    assert "for pictures without crossing hands" in said
     assert all(" ".join(sentence.split()) in said for sentence in data["summary"])

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from statsmodels.stats.proportion import proportion_confint
 
-from service.rankings import CellOutcome, build_leaderboard, control_entry, wilson
+from service.rankings import CellOutcome, Tally, build_leaderboard, control_entry, wilson
 from tests.rankings.worlds import checkpoint, outcome, row
 
 
@@ -83,6 +83,8 @@ def test_checks_scenarios_and_characters_are_counted_apart() -> None:
     assert entry.scenarios["hug"].rate == 1.0
     assert entry.scenario_checks["solo"]["ahoge_bleed"].rate == 0.0
     assert entry.characters["Kana"]["ahoge_bleed"].rate == 0.5
+    assert entry.scenario_characters["hug"]["Kei"]["ahoge_bleed"] == Tally(0, 0, 1, 1)
+    assert "Kana" not in entry.scenario_characters["solo"]
     assert entry.characters["Kei"]["ahoge_bleed"].not_measurable == 1
     assert "cast" not in entry.characters["Kei"]
 

@@ -28,9 +28,7 @@ def images(letters: str, run: str = "v1", epoch: int | None = 4, scenario: str =
     return found
 
 
-def view(
-    *groups: list[ReportImage], base: str = "miniature", pinned_seeds: tuple[int, ...] = ()
-) -> ReportView:
+def view(*groups: list[ReportImage], base: str = "miniature", pinned_seeds: tuple[int, ...] = ()) -> ReportView:
     return build_view(
         [image for group in groups for image in group],
         [HUG],
