@@ -62,8 +62,12 @@ class Header:
     size: int
 
 
-def read_header(path: Path) -> Header:
+def read_header(path: Path, *, empty_tensors: bool = False) -> Header:
     """Read and check a safetensors header; the tensors' data is not touched.
+
+    Args:
+        path: the file.
+        empty_tensors: take tensors without elements, which some base models carry as marks.
 
     Raises:
         NotFound: there is no such file.
@@ -95,7 +99,8 @@ def read_header(path: Path) -> Header:
     if len(entries) > MAX_TENSORS:
         _refuse(path, f"it lists {len(entries)} tensors (limit: {MAX_TENSORS})")
     tensors = sorted(
-        (_entry(path, name, value, 8 + length) for name, value in entries.items()), key=lambda t: (t.begin, t.end)
+        (_entry(path, name, value, 8 + length, empty_tensors) for name, value in entries.items()),
+        key=lambda t: (t.begin, t.end),
     )
     _check_offsets(path, tensors, 8 + length, size)
     return Header(tuple(tensors), metadata, size)
@@ -131,7 +136,7 @@ def _metadata(path: Path, value: Any) -> dict[str, str]:
     return dict(value)
 
 
-def _entry(path: Path, name: str, value: Any, data_start: int) -> TensorEntry:
+def _entry(path: Path, name: str, value: Any, data_start: int, empty: bool) -> TensorEntry:
     shown = ascii(name[:80])
     if len(name) > MAX_NAME_LENGTH:
         _refuse(path, f"the tensor name {shown}… is longer than {MAX_NAME_LENGTH} characters")
@@ -140,7 +145,12 @@ def _entry(path: Path, name: str, value: Any, data_start: int) -> TensorEntry:
     dtype, shape, offsets = value["dtype"], value["shape"], value["data_offsets"]
     if not isinstance(dtype, str) or dtype not in DTYPE_BYTES:
         _refuse(path, f"tensor {shown} has the dtype {ascii(dtype)[:40]} (known: {', '.join(DTYPE_BYTES)})")
-    if not _naturals(shape) or len(shape) > MAX_DIMENSIONS or math.prod(shape) > MAX_ELEMENTS or 0 in shape:
+    if (
+        not _naturals(shape)
+        or len(shape) > MAX_DIMENSIONS
+        or math.prod(shape) > MAX_ELEMENTS
+        or (0 in shape and not empty)
+    ):
         _refuse(path, f"tensor {shown} has the shape {ascii(shape)[:80]}")
     if not _naturals(offsets) or len(offsets) != 2 or offsets[1] - offsets[0] != math.prod(shape) * DTYPE_BYTES[dtype]:
         _refuse(path, f"tensor {shown} has offsets that do not fit its shape")

@@ -17,9 +17,12 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from service.checkpoints.unet_names import UNET, original_unet_names
+
 TRANSFORMER = "transformer"
 TEXT_CONDITIONER = "text_conditioner"
 TEXT_ENCODER = "text_encoder"
+TEXT_ENCODER_2 = "text_encoder_2"
 
 _BLOCK_NAMES = {
     "norm1.linear_1": "adaln_modulation_self_attn.1",
@@ -54,6 +57,7 @@ _TOP_NAMES = {
 }
 _BLOCK_NAMES_BACK = {original: diffusers for diffusers, original in _BLOCK_NAMES.items()}
 _TOP_NAMES_BACK = {original: diffusers for diffusers, original in _TOP_NAMES.items()}
+_UNET_KEY = re.compile(r"(?:input|output|middle|down|up|mid)_blocks?[._]|label_emb|add_embedding")
 _DIFFUSERS_BLOCK = re.compile(r"transformer_blocks\.(\d+)\.(.+)")
 _ORIGINAL_BLOCK = re.compile(r"blocks\.(\d+)\.(.+)")
 
@@ -76,11 +80,15 @@ _DOTTED_PREFIXES: Mapping[str, tuple[str, ...]] = {
         "text_encoders.qwen3_06b.",
         "qwen3.",
     ),
+    TEXT_ENCODER_2: ("text_encoder_2.",),
+    UNET: ("unet.", "diffusion_model.", "model.diffusion_model.", ""),
 }
 _FLAT_PREFIXES: Mapping[str, tuple[str, ...]] = {
     TRANSFORMER: ("lora_unet_", "lora_transformer_", "lycoris_"),
     TEXT_CONDITIONER: ("lora_text_conditioner_",),
     TEXT_ENCODER: ("lora_te_", "lora_te1_", "lora_text_encoder_"),
+    TEXT_ENCODER_2: ("lora_te2_", "lora_text_encoder_2_"),
+    UNET: ("lora_unet_", "lycoris_"),
 }
 # The original model holds the conditioner as `llm_adapter` inside the transformer; Forge moved it to the text encoder.
 _ADAPTER_DOTTED = (
@@ -161,8 +169,12 @@ def component_of(key: str) -> str:
     key = key.removeprefix("base_model.model.")
     if "llm_adapter" in key or key.startswith(("text_conditioner.", "lora_text_conditioner_")):
         return TEXT_CONDITIONER
+    if key.startswith((*_FLAT_PREFIXES[TEXT_ENCODER_2], *_DOTTED_PREFIXES[TEXT_ENCODER_2])):
+        return TEXT_ENCODER_2
     if key.startswith((*_FLAT_PREFIXES[TEXT_ENCODER], *_DOTTED_PREFIXES[TEXT_ENCODER])):
         return TEXT_ENCODER
+    if _UNET_KEY.search(key):
+        return UNET
     return TRANSFORMER
 
 
@@ -182,9 +194,11 @@ class NameMap:
     def __init__(self, modules: Mapping[str, Iterable[str]]) -> None:
         self._targets: dict[str, ModuleName | None] = {}
         for component, paths in modules.items():
-            for path in paths:
+            known_paths = list(paths)
+            originals = original_unet_names(known_paths) if component == UNET else {}
+            for path in known_paths:
                 name = ModuleName(component, path)
-                for alias in _aliases(name):
+                for alias in _aliases(name, originals.get(path)):
                     known = self._targets.setdefault(alias, name)
                     if known != name:
                         self._targets[alias] = None
@@ -194,13 +208,17 @@ class NameMap:
         return self._targets.get(key.removeprefix("base_model.model."))
 
 
-def _aliases(name: ModuleName) -> Iterator[str]:
+def _aliases(name: ModuleName, original_path: str | None = None) -> Iterator[str]:
     component = name.component
     # A causal language model wraps the encoder in `model`; files name the layers with and without it.
     path = name.path.removeprefix("model.") if component == TEXT_ENCODER else name.path
+    spellings = {path, original_path or original_name(component, path)}
+    if component in (TEXT_ENCODER, TEXT_ENCODER_2):
+        # CLIP's layers lie in `text_model`, which newer libraries leave out.
+        spellings |= {path.removeprefix("text_model."), f"text_model.{path.removeprefix('text_model.')}"}
     dotted = _DOTTED_PREFIXES.get(component, (f"{component}.",))
     flat = _FLAT_PREFIXES.get(component, (f"lora_{component}_",))
-    for spelling in {path, original_name(component, path)} if component != TEXT_CONDITIONER else {path}:
+    for spelling in spellings if component != TEXT_CONDITIONER else {path}:
         yield from (prefix + spelling for prefix in dotted)
         yield from (prefix + spelling.replace(".", "_") for prefix in flat)
     if component == TEXT_CONDITIONER:

@@ -7,10 +7,14 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from service.checkpoints.header import read_header
 from service.generation.errors import BaseNotFound, UnusableBase
 from service.generation.original import COMFYUI_PREFIX, AnimaFiles, find_files, is_single_file
+from service.generation.sdxl_files import SDXLBase, is_sdxl_file, is_sdxl_folder, sdxl_file
 
 MINIATURE = "miniature"
+V_PREDICTION = "v_prediction"
+"""Behind an SDXL file that predicts velocity but does not say so: ``FILE.safetensors;v_prediction``."""
 INDEX_FILE = "modular_model_index.json"
 COMPONENT_FOLDERS = ("transformer", "text_encoder", "text_conditioner", "vae", "tokenizer", "t5_tokenizer", "scheduler")
 EXAMPLE_HUB_NAME = "circlestone-labs/Anima-Base-v1.0-Diffusers"
@@ -53,17 +57,19 @@ class Base:
         return sorted(path for path in Path(self.source).rglob("*") if path.is_file())
 
 
-def licence_notice(base: str) -> str | None:
+def licence_notice(base: str, found: Base | AnimaFiles | SDXLBase | None = None) -> str | None:
     """What a person has to know about a base's licence before using it; ``None`` for the miniature."""
     if base == MINIATURE:
         return None
+    if isinstance(found, SDXLBase):
+        return "SDXL models have licences of their own, some of them non-commercial: read the model's card."
     return (
         "Anima's weights are under CircleStone Labs' non-commercial licence (and NVIDIA's Open Model License, for the "
         "Cosmos-Predict2 model they are made from): read the model card before any commercial use."
     )
 
 
-def find_base(base: str) -> Base | AnimaFiles:
+def find_base(base: str) -> Base | AnimaFiles | SDXLBase:
     """Find the base model that is meant by ``base``.
 
     Args:
@@ -75,13 +81,15 @@ def find_base(base: str) -> Base | AnimaFiles:
         UnusableBase: the folder is no diffusers pipeline, or a file is not what it should be.
     """
     if is_single_file(base):
-        return find_files(base)
+        return _single_file(base)
     if base == MINIATURE:
         from service.miniature import base_folder
 
         return Base(str(base_folder()))
     folder = Path(base).expanduser()
     if folder.is_dir():
+        if is_sdxl_folder(folder):
+            return SDXLBase(folder, is_file=False)
         if not (folder / INDEX_FILE).is_file():
             raise UnusableBase(
                 f"{base} has no {INDEX_FILE}: give the folder of a modular diffusers pipeline, such as a download of "
@@ -95,6 +103,19 @@ def find_base(base: str) -> Base | AnimaFiles:
             f"such as {EXAMPLE_HUB_NAME}"
         )
     return Base(base, _cached_revision(base) or _hub_revision(base))
+
+
+def _single_file(base: str) -> AnimaFiles | SDXLBase:
+    """A file in the original format: SDXL if its tensors say so, Anima otherwise."""
+    place, *options = base.split(";")
+    path = Path(place).expanduser()
+    if path.is_file():
+        header = read_header(path, empty_tensors=True)
+        if is_sdxl_file(header):
+            if set(options) - {V_PREDICTION}:
+                raise UnusableBase(f"an SDXL file holds all its parts: only ;{V_PREDICTION} can be said of it")
+            return sdxl_file(path, header, V_PREDICTION in options)
+    return find_files(base)
 
 
 def _cached_revision(name: str) -> str | None:

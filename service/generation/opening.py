@@ -9,6 +9,7 @@ from pathlib import Path
 from service.generation.bases import MINIATURE, find_base, licence_notice
 from service.generation.comfyui import is_comfyui, parse_address
 from service.generation.port import GenerationSettings, Generator
+from service.generation.sdxl_files import SDXLBase
 
 logger = logging.getLogger(__name__)
 
@@ -45,12 +46,16 @@ def open_generator(
 
         return ComfyUIGenerator(parse_address(base), settings, extra)
     found = find_base(base)
-    notice = licence_notice(base)
+    notice = licence_notice(base, found)
     if notice:
         logger.warning(notice)
     hurried = hurry_notice(base, settings, extra)
     if hurried:
         logger.warning(hurried)
+    if isinstance(found, SDXLBase):
+        from service.generation.sdxl import SDXLGenerator
+
+        return SDXLGenerator.from_base(found, settings, device=device, dtype=dtype, extra=extra)
     from service.generation.anima import AnimaGenerator
 
     return AnimaGenerator.from_base(found, settings, device=device, dtype=dtype, extra=extra)

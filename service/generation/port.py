@@ -16,8 +16,8 @@ GENERATOR_VERSION = 1
 """Raised by hand whenever the same cell would get other pixels; images of another version are made again."""
 
 Pixels = NDArray[np.uint8]
-SAMPLERS = ("er_sde", "euler")
-SCHEDULES = ("simple",)
+SAMPLERS = ("er_sde", "euler", "euler_a")
+SCHEDULES = ("simple", "normal")
 SIDE_MULTIPLE = 16
 
 

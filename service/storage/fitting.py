@@ -12,6 +12,7 @@ from service.errors import MissingWeights
 from service.generation.bases import Base, find_base
 from service.generation.comfyui import is_comfyui
 from service.generation.original import AnimaFiles
+from service.generation.sdxl_files import SDXLBase
 from service.settings import IMAGES_PREFIX
 
 if TYPE_CHECKING:
@@ -51,6 +52,11 @@ def check_fits(path: Path, base: str) -> bool:
         with _ONE_AT_A_TIME:
             parts = outline(found)
         check_fit(path, parts)
+        return True
+    if isinstance(found, SDXLBase):
+        from service.generation.sdxl_files import outline as sdxl_outline
+
+        check_fit(path, sdxl_outline(found))
         return True
     folder = _local_folder(found)
     if folder is None:

@@ -110,8 +110,8 @@ def whole_paths(base: str) -> str:
     prefix = COMFYUI_PREFIX if place.startswith(COMFYUI_PREFIX) else ""
     whole = [f"{prefix}{Path(place.removeprefix(prefix)).expanduser().resolve()}"]
     for part in parts:
-        name, _, value = part.partition("=")
-        whole.append(f"{name}={Path(value).expanduser().resolve()}")
+        name, equals, value = part.partition("=")
+        whole.append(f"{name}={Path(value).expanduser().resolve()}" if equals else part)
     return ";".join(whole)
 
 

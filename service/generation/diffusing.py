@@ -1,0 +1,238 @@
+"""What every generator over diffusers has in common: kept weights, folding, one text encoding a prompt, batches."""
+
+from __future__ import annotations
+
+import itertools
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import torch
+from numpy.typing import NDArray
+
+from service.checkpoints import Adapter, Folder, FoldReport, file_sha256, load_adapter
+from service.errors import Conflict
+from service.generation.errors import UnusableSettings
+from service.generation.images import invalid_reason
+from service.generation.port import GENERATOR_VERSION, GeneratedImage, GenerationSettings, ImageRequest
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+Text = TypeVar("Text")
+
+
+class DiffusersGenerator(ABC, Generic[Text]):
+    """A :class:`service.generation.port.Generator` whose models are in this process.
+
+    The base is loaded once. Every checkpoint is folded into its weights from a kept copy, over the fixed extra LoRAs.
+    Each image has one CPU generator, seeded with its seed, for all its noise.
+
+    Args:
+        folded: the components that LoRA files may change, by name.
+        text_models: those of them that make the text.
+        settings: how images are made.
+        identity: what stands for the base's weights in the fingerprint.
+        extra: fixed LoRA files, each with its scale.
+    """
+
+    def __init__(
+        self,
+        folded: Mapping[str, torch.nn.Module],
+        text_models: frozenset[str],
+        settings: GenerationSettings,
+        *,
+        identity: str,
+        extra: Sequence[tuple[Path, float]] = (),
+    ) -> None:
+        self.settings = settings
+        denoiser = next(model for name, model in folded.items() if name not in text_models)
+        self._device: torch.device = next(denoiser.parameters()).device
+        self._dtype: torch.dtype = next(denoiser.parameters()).dtype
+        self._text_models = text_models
+        self._folder = Folder(folded)
+        self._extra = [(load_adapter(path), scale) for path, scale in extra]
+        self._fingerprint = {
+            "generator": GENERATOR_VERSION,
+            "base": identity,
+            "extra": [{"sha256": file_sha256(path), "scale": scale} for path, scale in extra],
+            "dtype": str(self._dtype).removeprefix("torch."),
+            "device": device_class(self._device),
+            "settings": {name: value for name, value in asdict(settings).items() if name != "batch_size"},
+            "libraries": library_versions(),
+        }
+        if self._fills_batches:
+            self._fingerprint["batch_size"] = settings.batch_size
+        self._control_texts: dict[str, Text] = {}
+        self.use(None)
+
+    @property
+    def _fills_batches(self) -> bool:
+        """Whether a short batch is filled up to the full size.
+
+        A GPU picks other kernels for other batch sizes, and in 16 bits that shows. On a CPU the difference stays far
+        below one grey level, and filling would only cost time.
+        """
+        return bool(self._device.type != "cpu")
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Everything except checkpoint, scale, prompt and seed that determines the pixels.
+
+        The batch size is part of it only where it shows (see ``_fills_batches``).
+        """
+        return dict(self._fingerprint)
+
+    def use(self, checkpoint: Path | None, scale: float = 1.0) -> None:
+        """Fold a checkpoint into the base in place of the last one; ``None`` is the control.
+
+        Args:
+            checkpoint: a LoRA file in any format :mod:`service.checkpoints` reads.
+            scale: its strength; 0.0 is the control to the bit.
+
+        Raises:
+            UnmappedKeys: tensors of the file have no place in the base; call ``use`` again before generating.
+        """
+        self._ready = False
+        self.use_adapter(None if checkpoint is None else load_adapter(checkpoint), scale)
+
+    def use_adapter(self, adapter: Adapter | None, scale: float = 1.0) -> FoldReport:
+        """:meth:`use` for an adapter that is loaded already.
+
+        Returns:
+            How many tensors were used, of the extra files and this one, and how many weights they changed.
+        """
+        self._ready = False
+        swept = [] if adapter is None else [(adapter, scale)]
+        report = self._folder.fold([*self._extra, *swept])
+        trains_text = adapter is not None and scale != 0.0 and bool(self._text_models & set(adapter.components))
+        self._texts = {} if trains_text else self._control_texts
+        self._ready = True
+        return report
+
+    def generate(self, requests: Sequence[ImageRequest]) -> list[GeneratedImage]:
+        """One image per request, in order, in batches of the settings' size.
+
+        Raises:
+            PromptTooLong: a prompt has too many tokens; no image was made.
+            Conflict: the last ``use`` failed.
+        """
+        if not self._ready:
+            raise Conflict("the last checkpoint could not be used: call use() again before generating")
+        for request in requests:
+            self._text(request.prompt)
+        size = self.settings.batch_size
+        batches = [requests[start : start + size] for start in range(0, len(requests), size)]
+        return list(itertools.chain.from_iterable(self._batch(batch) for batch in batches))
+
+    def _batch(self, requests: Sequence[ImageRequest]) -> list[GeneratedImage]:
+        size = self.settings.batch_size if self._fills_batches else len(requests)
+        filled = [*requests, *[requests[-1]] * (size - len(requests))]
+        generators = [torch.Generator("cpu").manual_seed(request.seed) for request in filled]
+        images, finite = self._make([self._text(request.prompt) for request in filled], generators)
+        pixels = to_pixels(images)
+        made = [GeneratedImage(image, invalid_reason(image, ok)) for image, ok in zip(pixels, finite, strict=True)]
+        return made[: len(requests)]
+
+    def _text(self, prompt: str) -> Text:
+        """A prompt's conditioning; encoded on first use, alone."""
+        if prompt not in self._texts:
+            self._texts[prompt] = self._encode(prompt)
+        return self._texts[prompt]
+
+    @abstractmethod
+    def _encode(self, prompt: str) -> Text:
+        """Encode one prompt.
+
+        Raises:
+            PromptTooLong: it has too many tokens.
+        """
+
+    @abstractmethod
+    def _make(self, texts: Sequence[Text], generators: list[torch.Generator]) -> tuple[torch.Tensor, list[bool]]:
+        """Denoise and decode one batch.
+
+        Returns:
+            Images (batch, 3, height, width) in 0..1, and whether each was free of NaN and infinity.
+        """
+
+
+def to_pixels(images: torch.Tensor) -> list[NDArray[Any]]:
+    """Images (batch, 3, height, width) in 0..1 as uint8 arrays (height, width, 3)."""
+    levels = torch.nan_to_num(images.float(), nan=0.0).mul(255.0).round().clamp(0, 255)
+    return list(levels.to(torch.uint8).permute(0, 2, 3, 1).cpu().contiguous().numpy())
+
+
+def all_finite(*batches: torch.Tensor) -> list[bool]:
+    """For each image of a batch whether it is finite in all the tensors."""
+    checks = [torch.isfinite(batch).flatten(1).all(dim=1) for batch in batches]
+    return [bool(ok) for ok in torch.stack(checks).all(dim=0).cpu()]
+
+
+def pick_device(name: str) -> torch.device:
+    """The device of that name.
+
+    Raises:
+        UnusableSettings: it cannot be used here.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise UnusableSettings(f"device {name!r} cannot be used here: {str(error).splitlines()[0]}") from error
+    return device
+
+
+def pick_dtype(name: str, device: torch.device) -> torch.dtype:
+    """The dtype of that name.
+
+    Raises:
+        UnusableSettings: there is none.
+    """
+    if name == "auto":
+        return torch.bfloat16 if device.type == "cuda" else torch.float32
+    if name not in DTYPES:
+        raise UnusableSettings(f"dtype {name!r} is not known; use auto, {', '.join(DTYPES)}")
+    return DTYPES[name]
+
+
+def device_class(device: torch.device) -> str:
+    """``cpu``, or the GPU's model: other models give slightly other pixels."""
+    return f"cuda {torch.cuda.get_device_name(device)}" if device.type == "cuda" else device.type
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of the libraries that make the pixels."""
+    import diffusers
+    import transformers
+
+    return {"torch": torch.__version__, "diffusers": diffusers.__version__, "transformers": transformers.__version__}
+
+
+@contextmanager
+def quiet_diffusers() -> Iterator[None]:
+    """No notes about guiders being experimental and schedulers being of a new type."""
+    from diffusers.utils import logging as diffusers_logging
+
+    before = diffusers_logging.get_verbosity()
+    diffusers_logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        diffusers_logging.set_verbosity(before)
+
+
+@contextmanager
+def no_weight_bars() -> Iterator[None]:
+    """No progress bar of transformers' in the middle of ours."""
+    from transformers.utils import logging as transformers_logging
+
+    shown = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            transformers_logging.enable_progress_bar()
