@@ -52,6 +52,9 @@ class Settings(BaseSettings):
     extra_loras: tuple[str, ...] = Field((), description='Fixed LoRAs under the swept one: "turbo.safetensors:1.0".')
     image_format: Literal["png", "webp"] = Field("png", description="How images are stored; both are lossless.")
     device: str = Field("auto", description='"auto", "cpu", "cuda", "cuda:1", "mps".')
+    card: Literal["auto", "large", "24gb", "12gb", "8gb", "6gb"] = Field(
+        "auto", description="How models are placed on a GPU; by its memory by default."
+    )
     dtype: str = Field("auto", description='"auto", "float32", "bfloat16", "float16".')
     detector_profile: str = Field("miniature", description="Which set of detector weights judges the images.")
     detector_weights: Path | None = Field(None, description="A folder of detector weights to use instead.")

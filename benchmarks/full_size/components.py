@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import save_file
 
 from benchmarks.miniature.architecture import build_components
 from benchmarks.miniature.tokenizing import load_tokenizers
-from service.checkpoints import write_anima_toolkit
+from service.checkpoints import original_name, write_anima_toolkit
 
 # What AnimaLoraToolkit trains by default in each of the 28 blocks: 280 linear layers in all.
 TRAINED_LAYERS = (
@@ -110,8 +111,20 @@ def trained_modules(transformer: torch.nn.Module) -> dict[str, torch.nn.Linear]:
     }
 
 
-def write_lora(path: Path, transformer: torch.nn.Module, rank: int, alpha: float, seed: int) -> None:
-    """Write a random LoRA file of all trained layers in AnimaLoraToolkit's format, bfloat16 as its runs save it."""
+def write_lora(
+    path: Path, transformer: torch.nn.Module, rank: int, alpha: float, seed: int, plain: Path | None = None
+) -> None:
+    """Write a random LoRA file of all trained layers in AnimaLoraToolkit's format, bfloat16 as its runs save it.
+
+    Args:
+        path: the file.
+        transformer: whose layers.
+        rank: of the factors.
+        alpha: of every layer.
+        seed: of the values.
+        plain: write the same in the one format that diffusers' own loader reads: ``lora_A``, ``lora_B`` and no alpha,
+            which is multiplied into a factor instead.
+    """
     weights: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
     for name, module in trained_modules(transformer).items():
         noise = torch.Generator(module.weight.device).manual_seed(seed + len(weights))
@@ -120,3 +133,11 @@ def write_lora(path: Path, transformer: torch.nn.Module, rank: int, alpha: float
         up = torch.randn(module.out_features, rank, **options) * (0.2 / rank**0.5)
         weights[name] = (down.bfloat16(), up.bfloat16())
     write_anima_toolkit(path, weights, rank, alpha)
+    if plain is not None:
+        tensors = {}
+        for name, (down, up) in weights.items():
+            key = f"diffusion_model.{original_name('transformer', name)}"
+            tensors[f"{key}.lora_A.weight"] = down.cpu()
+            tensors[f"{key}.lora_B.weight"] = (up * (alpha / rank)).cpu()
+        plain.parent.mkdir(parents=True, exist_ok=True)
+        save_file(tensors, plain)

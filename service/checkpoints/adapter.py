@@ -47,6 +47,10 @@ class Adapter:
         """The same adapter with every factor on another device."""
         return Adapter(self.path, tuple(module.to(device) for module in self.modules), self.tensors)
 
+    def pinned(self) -> Adapter:
+        """The same adapter in pinned memory, from which a copy to the GPU does not wait for the CPU."""
+        return Adapter(self.path, tuple(module.pinned() for module in self.modules), self.tensors)
+
 
 def load_adapter(path: Path, *, sha256: str | None = None) -> Adapter:
     """Load a LoRA file after its header was checked; tensors keep the file's dtype and stay on the CPU.

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -36,14 +37,18 @@ class Folder:
 
     Args:
         components: name to module, such as ``{"transformer": …, "text_conditioner": …, "text_encoder": …}``.
+        keep_on_device: keep the base weights beside the live ones; otherwise in the computer's memory (pinned where
+            there is CUDA), which a small card needs and which makes a fold wait for the bus.
     """
 
-    def __init__(self, components: Mapping[str, torch.nn.Module]) -> None:
+    def __init__(self, components: Mapping[str, torch.nn.Module], *, keep_on_device: bool = True) -> None:
+        self._keep_on_device = keep_on_device
         self._modules = _weighted_modules(components)
         self._names = _name_map(self._modules)
         self._base: dict[torch.nn.Parameter, torch.Tensor] = {}
         self._changed: set[torch.nn.Parameter] = set()
         self._placed: dict[tuple[Adapter, torch.device], Adapter] = {}
+        self._known: dict[tuple[Any, ...], list[torch.nn.Module]] = {}
 
     def fold(self, adapters: Sequence[tuple[Adapter, float]]) -> FoldReport:
         """Put the adapters, and only these, into the weights.
@@ -80,7 +85,7 @@ class Folder:
         plan: dict[torch.nn.Parameter, list[tuple[Adapter, int, str, float]]] = {}
         for adapter, scale in adapters:
             layouts = [module.layout for module in adapter.modules]
-            targets = _targets(adapter.path, layouts, self._names, self._modules)
+            targets = self._targets_of(adapter, layouts)
             for index, (layout, target) in enumerate(zip(layouts, targets, strict=True)):
                 roles = ("weight",) * (set(layout.names) != {"diff_b"}) + ("bias",) * ("diff_b" in layout.names)
                 for role in roles:
@@ -88,6 +93,13 @@ class Folder:
                     _require_writable(layout.key, parameter)
                     plan.setdefault(parameter, []).append((adapter, index, role, scale))
         return plan
+
+    def _targets_of(self, adapter: Adapter, layouts: Sequence[ModuleLayout]) -> list[torch.nn.Module]:
+        """Where a file's modules go; the epochs of a run have the same names and shapes, so it is looked up once."""
+        likeness = tuple((layout.key, *sorted(layout.shapes.items())) for layout in layouts)
+        if likeness not in self._known:
+            self._known[likeness] = _targets(adapter.path, layouts, self._names, self._modules)
+        return self._known[likeness]
 
     def _place(self, adapters: Iterable[Adapter]) -> None:
         """Move each adapter's factors to the weights' device once; those of the last fold stay there while in use."""
@@ -101,8 +113,8 @@ class Folder:
             self._write_base({parameter} & self._changed)
             return
         if parameter not in self._base:
-            self._base[parameter] = parameter.detach().clone()
-        base = self._base[parameter]
+            self._base[parameter] = self._kept(parameter)
+        base = self._base[parameter].to(parameter.device, non_blocking=True)
         # Copied even when the base is fp32 already: the kept weights are never written to.
         total = base.to(torch.float32, copy=True)
         total = total.flatten(1) if total.dim() > 1 else total
@@ -115,9 +127,15 @@ class Folder:
         self._changed.add(parameter)
         parameter.copy_(total.view(parameter.shape))
 
+    def _kept(self, parameter: torch.nn.Parameter) -> torch.Tensor:
+        if self._keep_on_device or parameter.device.type == "cpu":
+            return parameter.detach().clone()
+        kept = parameter.detach().cpu()
+        return kept.pin_memory() if parameter.device.type == "cuda" else kept
+
     def _write_base(self, parameters: set[torch.nn.Parameter]) -> None:
         for parameter in parameters:
-            parameter.copy_(self._base[parameter])
+            parameter.copy_(self._base[parameter], non_blocking=True)
             self._changed.discard(parameter)
 
 

@@ -44,7 +44,10 @@ Vae = Annotated[Path | None, typer.Option(help="VAE's file, for a base kept as s
 Tokenizers = Annotated[
     Path | None, typer.Option(help="Folder with qwen25_tokenizer and t5_tokenizer, such as ComfyUI's.")
 ]
-BatchSize = Annotated[int, typer.Option(min=1, max=64, help="Images that are generated together.")]
+BatchSize = Annotated[
+    int | None, typer.Option(min=1, max=64, help="Images that are generated together. [default: what fits the card]")
+]
+Card = Annotated[str | None, typer.Option(help="auto, large, 24gb, 12gb, 8gb or 6gb: how models are placed on a GPU.")]
 
 
 @app.command()
@@ -86,7 +89,8 @@ def evaluate(
     size: Annotated[str | None, typer.Option(help="Other image size than the suite's, as 1024x1024.")] = None,
     device: Device = None,
     dtype: Dtype = None,
-    batch_size: BatchSize = 4,
+    batch_size: BatchSize = None,
+    card: Card = None,
     profile: Profile = None,
     weights_dir: WeightsDir = None,
     clip: ClipModel = None,
@@ -127,7 +131,7 @@ def evaluate(
     from service.evaluations.asking import make_request
 
     settings: dict[str, Any] = {"base": base, "device": device, "dtype": dtype, "detector_profile": profile}
-    settings |= {"text_encoder": text_encoder, "vae": vae, "tokenizers": tokenizers, "workflow": workflow}
+    settings |= {"text_encoder": text_encoder, "vae": vae, "tokenizers": tokenizers, "workflow": workflow, "card": card}
     settings |= {"detector_weights": weights_dir, "detector_clip": clip}
     with opened(data_dir, extra_loras=tuple(with_) if with_ else None, **settings) as space:
         wanted = chosen_suite(space, suite, seeds, size)

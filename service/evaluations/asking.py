@@ -10,6 +10,7 @@ from service.database.models import Checkpoint
 from service.errors import InvalidInput, NotFound
 from service.evaluations.requests import EvaluationRequest, parse_clip, parse_extra
 from service.evaluations.workspace import Workspace
+from service.generation.cards import choose_batch_size, choose_card
 from service.generation.comfyui import is_comfyui
 from service.generation.original import is_single_file, whole_paths
 from service.settings import IMAGES_PREFIX, Settings
@@ -110,9 +111,15 @@ def make_request(
     checkpoints: Sequence[Checkpoint],
     *,
     scale: float = 1.0,
-    batch_size: int = 4,
+    batch_size: int | None = None,
 ) -> EvaluationRequest:
-    """The request for these checkpoints with what the operator has set."""
+    """The request for these checkpoints with what the operator has set.
+
+    Without a batch size the one that fits this machine's card is taken.
+    """
+    if batch_size is None:
+        size = suite.generation
+        batch_size = choose_batch_size(size.width, size.height, choose_card(settings.card, settings.device))
     weights = settings.detector_weights
     calibrated = load(settings.data_dir, settings.detector_profile)
     clip = ":".join(map(str, parse_clip(settings.detector_clip))) if settings.detector_clip else None

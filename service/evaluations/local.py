@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from detectors import Expectation
 from service.database.engine import Database
@@ -22,12 +23,14 @@ from service.evaluations.lease import own_name
 from service.evaluations.repository import Judged, LeaseLost
 from service.evaluations.requests import EvaluationRequest
 from service.generation.images import changes_nothing
-from service.generation.port import ImageRequest, Pixels
+from service.generation.port import ImageRequest, Pixels, Prefetching
 from service.storage.checkpoints import CheckpointRegistry
 from service.storage.images import ImageStore
 from service.storage.repository import find_images
 
 _WAITING_FOR_DETECTORS = 2
+_ENCODERS = 4
+"""Threads that turn pixels into files; one alone would keep a fast GPU waiting."""
 
 
 def ignore(progress: Progress) -> None:
@@ -86,6 +89,27 @@ def describe(error: Exception) -> str:
 
 @dataclass(frozen=True)
 class _Made:
+    """A batch whose images exist: rows of those known before by cell id, and pixels of the new ones.
+
+    Attributes:
+        batch: the batch.
+        keys: names of the images by cell id.
+        known: rows of images that need not be stored again.
+        fresh: pixels of the others, and why they are no pictures if they are none.
+        lost: keys of rows whose files are gone.
+        started: when the batch was begun, in seconds of the monotonic clock.
+    """
+
+    batch: Batch
+    keys: dict[int, str]
+    known: dict[int, Image]
+    fresh: dict[int, tuple[Pixels, str | None]]
+    lost: set[str]
+    started: float
+
+
+@dataclass(frozen=True)
+class _Kept:
     """A batch with its recorded images by cell id, and the pixels at hand by file name."""
 
     batch: Batch
@@ -126,11 +150,11 @@ class _Work:
         with self._database.transaction() as session:
             repository.pin(session, self._evaluation.id, self._fingerprint, self._spec)
         judging: deque[Future[None]] = deque()
-        with ThreadPoolExecutor(1, "detectors") as pool:
+        with ThreadPoolExecutor(_ENCODERS, "encoders") as encoders, ThreadPoolExecutor(1, "detectors") as pool:
             while not self._halted() and (batch := self._claim()) is not None:
                 made = self._make(batch)
                 if made is not None:
-                    judging.append(pool.submit(self._judge, made))
+                    judging.append(pool.submit(self._keep_and_judge, made, encoders))
                 while len(judging) > _WAITING_FOR_DETECTORS:
                     judging.popleft().result()
             for future in judging:
@@ -146,11 +170,7 @@ class _Work:
             return repository.claim_batch(session, self._evaluation.id, self._name)
 
     def _make(self, batch: Batch) -> _Made | None:
-        """See that every image of a batch exists; ``None`` if that failed, which is then recorded.
-
-        All of a batch's new images are recorded in one transaction: a batch that is interrupted is made again whole,
-        with the same neighbours and hence the same pixels.
-        """
+        """Generate the images of a batch that do not exist; ``None`` if that failed, which is then recorded."""
         started = time.monotonic()
         keys = {cell.id: self._key(batch.contender, cell) for cell in batch.cells}
         with self._database.reading() as session:
@@ -158,23 +178,37 @@ class _Work:
         lost = {key for key, image in known.items() if not self._executor.images.exists(image.sha256)}
         missing = [cell for cell in batch.cells if keys[cell.id] not in known or keys[cell.id] in lost]
         rows = {cell.id: known[keys[cell.id]] for cell in batch.cells if cell not in missing}
-        fresh: dict[str, Pixels] = {}
         try:
-            for cell, (pixels, invalid) in zip(missing, self._generate(batch.contender, missing), strict=True):
-                sha256 = self._executor.images.put(pixels)
-                fresh[sha256] = pixels
-                height, width = pixels.shape[:2]
-                rows[cell.id] = Image(key=keys[cell.id], sha256=sha256, width=width, height=height, invalid=invalid)
+            generated = self._generate(batch.contender, missing)
         except (StorageFailed, LeaseLost):
             raise
         except Exception as error:
             self._fail(batch, started, f"no images: {describe(error)}")
             return None
+        fresh = {cell.id: made for cell, made in zip(missing, generated, strict=True)}
+        return _Made(batch, keys, rows, fresh, lost, started)
+
+    def _keep_and_judge(self, made: _Made, encoders: ThreadPoolExecutor) -> None:
+        """What is done with a batch while the next one is generated."""
+        self._judge(self._keep(made, encoders))
+
+    def _keep(self, made: _Made, encoders: ThreadPoolExecutor) -> _Kept:
+        """Store a batch's new images.
+
+        They are recorded in one transaction: a batch that is interrupted is made again whole, with the same neighbours
+        and hence the same pixels.
+        """
+        names = encoders.map(lambda entry: self._executor.images.put(entry[0]), made.fresh.values())
+        rows, fresh = dict(made.known), {}
+        for (cell, (pixels, invalid)), sha256 in zip(made.fresh.items(), names, strict=True):
+            fresh[sha256] = pixels
+            height, width = pixels.shape[:2]
+            rows[cell] = Image(key=made.keys[cell], sha256=sha256, width=width, height=height, invalid=invalid)
         with self._database.transaction() as session:
-            kept = repository.store_images(session, batch, self._name, rows, lost)
-        self._look_for_change(batch.contender)
+            kept = repository.store_images(session, made.batch, self._name, rows, made.lost)
+        self._look_for_change(made.batch.contender)
         self._report()
-        return _Made(batch, kept, fresh, started)
+        return _Kept(made.batch, kept, fresh, made.started)
 
     def _key(self, contender: Contender, cell: Cell) -> str:
         sha256 = contender.checkpoint.sha256 if contender.checkpoint else None
@@ -204,6 +238,18 @@ class _Work:
             self._unusable[contender.id] = error
             raise
         self._using = contender.id
+        self._read_ahead(contender)
+
+    def _read_ahead(self, contender: Contender) -> None:
+        """Let a generator that can do so read the next contender's file while images are made."""
+        if not isinstance(self._generator, Prefetching):
+            return
+        with self._database.reading() as session:
+            order = repository.contenders(session, self._evaluation.id)
+        later = [each.checkpoint for each in order if each.position > contender.position and each.checkpoint]
+        path = Path(later[0].path) if later and later[0].path else None
+        if path is not None and path.is_file():
+            self._generator.prefetch(path)
 
     def _look_for_change(self, contender: Contender) -> None:
         """The canary: a checkpoint whose first image is the control's own changes nothing, though it should."""
@@ -220,7 +266,7 @@ class _Work:
         with self._database.transaction() as session:
             repository.mark(session, contender.id, same)
 
-    def _judge(self, made: _Made) -> None:
+    def _judge(self, made: _Kept) -> None:
         """Let the detectors look at those images of a batch that they have not seen, and record what they say."""
         detections: dict[int, int] = {}
         unseen: list[tuple[Cell, Image, str, Expectation]] = []
@@ -250,7 +296,7 @@ class _Work:
             repository.finish_batch(session, made.batch, self._name, detections, seconds, problem)
         self._report()
 
-    def _pixels(self, made: _Made, image: Image) -> Pixels:
+    def _pixels(self, made: _Kept, image: Image) -> Pixels:
         at_hand = made.fresh.get(image.sha256)
         return self._executor.images.load(image.sha256) if at_hand is None else at_hand
 

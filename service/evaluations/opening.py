@@ -16,9 +16,14 @@ from service.storage.files import sha256_of
 
 
 class OpenedModels:
-    """The real models; one generator and one set of detectors stay open at a time, since they fill the memory."""
+    """The real models; one generator and one set of detectors stay open at a time, since they fill the memory.
 
-    def __init__(self) -> None:
+    Args:
+        card: how the generator is placed on a GPU, one of :data:`service.generation.cards.NAMES`.
+    """
+
+    def __init__(self, card: str = "auto") -> None:
+        self._card = card
         self._generator: tuple[Any, Generator] | None = None
         self._detectors: tuple[Any, Detectors] | None = None
 
@@ -40,7 +45,14 @@ class OpenedModels:
                     raise CheckpointChanged(f"{lora.path} has changed since the evaluation was asked for; ask again")
             self._generator = None  # free the memory first
             extra = [(Path(lora.path), lora.scale) for lora in request.extra]
-            opened = open_generator(request.base, settings, device=request.device, dtype=request.dtype, extra=extra)
+            opened = open_generator(
+                request.base,
+                settings,
+                device=request.device,
+                dtype=request.dtype,
+                extra=extra,
+                card=self._card,
+            )
             self._generator = (wanted, opened)
         return self._generator[1]
 

@@ -49,7 +49,9 @@ class EvaluationIn(BaseModel):
     scenarios: list[str] = Field([], max_length=200, description="Only these scenarios of the suite, in this order.")
     seeds: int | None = Field(None, ge=1, le=1000, description="Only the suite's first seeds.")
     scale: float = Field(1.0, ge=-4.0, le=4.0, description="Strength of the checkpoints; 0 is the base model.")
-    batch_size: int = Field(4, ge=1, le=64, description="Images that are generated together.")
+    batch_size: int | None = Field(
+        None, ge=1, le=64, description="Images that are generated together; by default what fits the machine's card."
+    )
 
 
 class ExtensionIn(BaseModel):

@@ -41,7 +41,7 @@ class Workspace:
         self.partial = PartialUploads(settings.uploads_dir / "incoming", settings.max_upload_bytes)
         self.evaluations = EvaluationService(self.database, self.images)
         self.audits = AuditService(self.database)
-        self.models = models or OpenedModels()
+        self.models = models or OpenedModels(settings.card)
         self.executor = LocalExecutor(self.database, self.images, self.registry, self.models)
         self.library = SuiteLibrary(self.database)
         self.feed = Feed(self.evaluations)

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from service.generation.bases import Base
+from service.generation.cards import Card
 from service.generation.diffusing import (
     DiffusersGenerator,
     all_finite,
@@ -24,6 +25,8 @@ from service.generation.port import GenerationSettings
 from service.generation.single_frame import use_single_frame
 
 MODELS = ("transformer", "text_encoder", "text_conditioner", "vae")
+BLOCKS = ("CosmosTransformerBlock",)
+"""Classes of the denoiser that repeat, for compiling once."""
 COMPONENTS = (*MODELS, "tokenizer", "t5_tokenizer", "scheduler")
 TEXT_MODELS = frozenset({"text_encoder", "text_conditioner"})
 SAMPLERS = ("er_sde", "euler")
@@ -44,6 +47,7 @@ class AnimaGenerator(DiffusersGenerator[torch.Tensor]):
         *,
         identity: str,
         extra: Sequence[tuple[Path, float]] = (),
+        card: Card | None = None,
     ) -> None:
         missing = [name for name in COMPONENTS if components.get(name) is None]
         if missing:
@@ -60,7 +64,7 @@ class AnimaGenerator(DiffusersGenerator[torch.Tensor]):
         with quiet_diffusers():
             self._text_pipeline, self._image_pipeline = self._pipelines(settings.guidance)
         folded = {name: components[name] for name in ("transformer", *sorted(TEXT_MODELS))}
-        super().__init__(folded, TEXT_MODELS, settings, identity=identity, extra=extra)
+        super().__init__(folded, TEXT_MODELS, settings, identity=identity, extra=extra, card=card, blocks=BLOCKS)
 
     @classmethod
     def from_components(
@@ -72,13 +76,14 @@ class AnimaGenerator(DiffusersGenerator[torch.Tensor]):
         device: str = "auto",
         dtype: str = "auto",
         extra: Sequence[tuple[Path, float]] = (),
+        card: Card | None = None,
     ) -> AnimaGenerator:
         """A generator over components that are in memory already; they are moved, and the VAE is converted, in place.
 
         Args:
             components: the seven of :data:`COMPONENTS`, by name.
             identity: what stands for these weights in the fingerprint.
-            settings, device, dtype, extra: as for :func:`service.generation.open_generator`.
+            settings, device, dtype, extra, card: as for :func:`service.generation.open_generator`.
         """
         place = pick_device(device)
         wanted = pick_dtype(dtype, place)
@@ -86,7 +91,7 @@ class AnimaGenerator(DiffusersGenerator[torch.Tensor]):
             model = components[name].to(place).eval().requires_grad_(False)
             if model.dtype != wanted:
                 model.to(wanted)
-        return cls(components, settings, identity=identity, extra=extra)
+        return cls(components, settings, identity=identity, extra=extra, card=card)
 
     @classmethod
     def from_base(
@@ -97,12 +102,13 @@ class AnimaGenerator(DiffusersGenerator[torch.Tensor]):
         device: str = "auto",
         dtype: str = "auto",
         extra: Sequence[tuple[Path, float]] = (),
+        card: Card | None = None,
     ) -> AnimaGenerator:
         """Load a diffusers folder, a hub model, or single files."""
         place = pick_device(device)
         components = _load(base, pick_dtype(dtype, place))
         return cls.from_components(
-            components, settings, identity=base.identity(), device=device, dtype=dtype, extra=extra
+            components, settings, identity=base.identity(), device=device, dtype=dtype, extra=extra, card=card
         )
 
     def _make(

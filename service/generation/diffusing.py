@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -15,8 +16,10 @@ from numpy.typing import NDArray
 
 from service.checkpoints import Adapter, Folder, FoldReport, file_sha256, load_adapter
 from service.errors import Conflict
+from service.generation.cards import Card, choose_card
 from service.generation.errors import UnusableSettings
 from service.generation.images import invalid_reason
+from service.generation.placing import compile_blocks, is_large, place_models, read_ahead, visiting
 from service.generation.port import GENERATOR_VERSION, GeneratedImage, GenerationSettings, ImageRequest
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -35,6 +38,8 @@ class DiffusersGenerator(ABC, Generic[Text]):
         settings: how images are made.
         identity: what stands for the base's weights in the fingerprint.
         extra: fixed LoRA files, each with its scale.
+        card: how the models are placed; chosen by the machine if ``None``.
+        blocks: names of the denoiser's repeated block classes, for compiling.
     """
 
     def __init__(
@@ -45,13 +50,23 @@ class DiffusersGenerator(ABC, Generic[Text]):
         *,
         identity: str,
         extra: Sequence[tuple[Path, float]] = (),
+        card: Card | None = None,
+        blocks: Sequence[str] = (),
     ) -> None:
         self.settings = settings
         denoiser = next(model for name, model in folded.items() if name not in text_models)
         self._device: torch.device = next(denoiser.parameters()).device
         self._dtype: torch.dtype = next(denoiser.parameters()).dtype
         self._text_models = text_models
-        self._folder = Folder(folded)
+        self.card = card or choose_card("auto", str(self._device))
+        self._texts_on_demand = [] if self.card.keeps_text else [folded[name] for name in text_models]
+        self._compiled = self.card.compiles and self._device.type == "cuda" and is_large(denoiser)
+        place_models(denoiser, self._texts_on_demand, self.card, self._device)
+        if self._compiled:
+            compile_blocks(denoiser, blocks)
+        self._loader = ThreadPoolExecutor(1, "checkpoints")
+        self._ahead: tuple[Path, Future[Adapter]] | None = None
+        self._folder = Folder(folded, keep_on_device=self.card.keeps_base)
         self._extra = [(load_adapter(path), scale) for path, scale in extra]
         self._fingerprint = {
             "generator": GENERATOR_VERSION,
@@ -62,6 +77,8 @@ class DiffusersGenerator(ABC, Generic[Text]):
             "settings": {name: value for name, value in asdict(settings).items() if name != "batch_size"},
             "libraries": library_versions(),
         }
+        if self._compiled:
+            self._fingerprint["compiled"] = True
         if self._fills_batches:
             self._fingerprint["batch_size"] = settings.batch_size
         self._control_texts: dict[str, Text] = {}
@@ -94,7 +111,17 @@ class DiffusersGenerator(ABC, Generic[Text]):
             UnmappedKeys: tensors of the file have no place in the base; call ``use`` again before generating.
         """
         self._ready = False
-        self.use_adapter(None if checkpoint is None else load_adapter(checkpoint), scale)
+        self.use_adapter(None if checkpoint is None else self._load(checkpoint), scale)
+
+    def prefetch(self, checkpoint: Path) -> None:
+        """Begin to read the checkpoint that comes next; on a GPU it is copied there while images are made."""
+        self._ahead = (checkpoint, self._loader.submit(read_ahead, checkpoint, self._device))
+
+    def _load(self, checkpoint: Path) -> Adapter:
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None and ahead[0] == checkpoint:
+            return ahead[1].result()
+        return load_adapter(checkpoint)
 
     def use_adapter(self, adapter: Adapter | None, scale: float = 1.0) -> FoldReport:
         """:meth:`use` for an adapter that is loaded already.
@@ -137,7 +164,8 @@ class DiffusersGenerator(ABC, Generic[Text]):
     def _text(self, prompt: str) -> Text:
         """A prompt's conditioning; encoded on first use, alone."""
         if prompt not in self._texts:
-            self._texts[prompt] = self._encode(prompt)
+            with visiting(self._texts_on_demand, self._device):
+                self._texts[prompt] = self._encode(prompt)
         return self._texts[prompt]
 
     @abstractmethod

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from service.generation.bases import MINIATURE, find_base, licence_notice
+from service.generation.cards import choose_card
 from service.generation.comfyui import is_comfyui, parse_address
 from service.generation.port import GenerationSettings, Generator
 from service.generation.sdxl_files import SDXLBase
@@ -25,6 +26,7 @@ def open_generator(
     device: str = "auto",
     dtype: str = "auto",
     extra: Sequence[tuple[Path, float]] = (),
+    card: str = "auto",
 ) -> Generator:
     """Load a base model once, ready for the control; this takes seconds for the miniature, longer for a real base.
 
@@ -36,6 +38,7 @@ def open_generator(
         dtype: ``auto`` (bfloat16 on CUDA, else float32: on CPUs bfloat16 is several times slower), ``float32``,
             ``bfloat16``, ``float16``.
         extra: LoRA files that stay under every checkpoint and under the control, each with its scale.
+        card: how the models are placed on a GPU, one of :data:`service.generation.cards.NAMES`.
 
     Raises:
         BaseNotFound, UnusableBase, UnusableSettings: see the messages.
@@ -52,13 +55,14 @@ def open_generator(
     hurried = hurry_notice(base, settings, extra)
     if hurried:
         logger.warning(hurried)
+    placed = choose_card(card, device)
     if isinstance(found, SDXLBase):
         from service.generation.sdxl import SDXLGenerator
 
-        return SDXLGenerator.from_base(found, settings, device=device, dtype=dtype, extra=extra)
+        return SDXLGenerator.from_base(found, settings, device=device, dtype=dtype, extra=extra, card=placed)
     from service.generation.anima import AnimaGenerator
 
-    return AnimaGenerator.from_base(found, settings, device=device, dtype=dtype, extra=extra)
+    return AnimaGenerator.from_base(found, settings, device=device, dtype=dtype, extra=extra, card=placed)
 
 
 def hurry_notice(base: str, settings: GenerationSettings, extra: Sequence[tuple[Path, float]]) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,6 +77,14 @@ class GeneratedImage:
 
     pixels: Pixels
     invalid: str | None
+
+
+@runtime_checkable
+class Prefetching(Protocol):
+    """A generator that can read a checkpoint before it is used."""
+
+    def prefetch(self, checkpoint: Path) -> None:
+        """Begin to read the file that :meth:`Generator.use` will be called with next. An error shows there."""
 
 
 class Generator(Protocol):

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from service.generation.cards import Card
 from service.generation.clip_tokenizers import MAX_TOKENS
 from service.generation.diffusing import (
     DiffusersGenerator,
@@ -23,6 +24,8 @@ from service.generation.port import GenerationSettings
 from service.generation.sdxl_files import SDXLBase
 
 MODELS = ("unet", "text_encoder", "text_encoder_2", "vae")
+BLOCKS = ("BasicTransformerBlock", "ResnetBlock2D")
+"""Classes of the denoiser that repeat, for compiling once."""
 COMPONENTS = (*MODELS, "tokenizer", "tokenizer_2", "scheduler")
 TEXT_MODELS = frozenset({"text_encoder", "text_encoder_2"})
 SAMPLERS = {"euler": "EulerDiscreteScheduler", "euler_a": "EulerAncestralDiscreteScheduler"}
@@ -58,6 +61,7 @@ class SDXLGenerator(DiffusersGenerator[SDXLText]):
         *,
         identity: str,
         extra: Sequence[tuple[Path, float]] = (),
+        card: Card | None = None,
     ) -> None:
         missing = [name for name in COMPONENTS if components.get(name) is None]
         if missing:
@@ -73,10 +77,11 @@ class SDXLGenerator(DiffusersGenerator[SDXLText]):
         parts = {name: components[name] for name in COMPONENTS}
         parts["scheduler"] = scheduler_of(parts["scheduler"].config, settings)
         with quiet_diffusers():
-            self._pipeline: Any = StableDiffusionXLPipeline(**parts, add_watermarker=False)
+            kind: Any = StableDiffusionXLPipeline
+            self._pipeline = kind(**parts, add_watermarker=False)
         self._pipeline.set_progress_bar_config(disable=True)
         folded = {name: components[name] for name in ("unet", *sorted(TEXT_MODELS))}
-        super().__init__(folded, TEXT_MODELS, settings, identity=identity, extra=extra)
+        super().__init__(folded, TEXT_MODELS, settings, identity=identity, extra=extra, card=card, blocks=BLOCKS)
         self._fingerprint["prediction"] = parts["scheduler"].config.prediction_type
 
     @classmethod
@@ -89,13 +94,14 @@ class SDXLGenerator(DiffusersGenerator[SDXLText]):
         device: str = "auto",
         dtype: str = "auto",
         extra: Sequence[tuple[Path, float]] = (),
+        card: Card | None = None,
     ) -> SDXLGenerator:
         """A generator over components that are in memory already; they are moved in place."""
         place = pick_device(device)
         wanted = pick_dtype(dtype, place)
         for name in MODELS:
             components[name].to(place, wanted).eval().requires_grad_(False)
-        return cls(components, settings, identity=identity, extra=extra)
+        return cls(components, settings, identity=identity, extra=extra, card=card)
 
     @classmethod
     def from_base(
@@ -106,11 +112,12 @@ class SDXLGenerator(DiffusersGenerator[SDXLText]):
         device: str = "auto",
         dtype: str = "auto",
         extra: Sequence[tuple[Path, float]] = (),
+        card: Card | None = None,
     ) -> SDXLGenerator:
         """Load a diffusers folder or a single file."""
         components = load_components(base, pick_dtype(dtype, pick_device(device)))
         return cls.from_components(
-            components, settings, identity=base.identity(), device=device, dtype=dtype, extra=extra
+            components, settings, identity=base.identity(), device=device, dtype=dtype, extra=extra, card=card
         )
 
     def _encode(self, prompt: str) -> SDXLText:

@@ -11,17 +11,29 @@ import torch
 from benchmarks.full_size.__main__ import main
 from benchmarks.full_size.components import full_components, trained_modules
 
+ASKED = ["plain_ms", "ours_ms", "ratio", "ceiling_tflops", "transformer_tflops", "swap_ms", "vae_ms", "peak_gb"]
 
+
+@pytest.mark.slow
 def test_the_whole_command_runs_on_a_cpu(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(sys, "argv", ["full_size", "--size", "nano", "--steps", "2", "--batch", "2", "--json"])
     assert main() == 0
     result = json.loads(capsys.readouterr().out)
-    assert result["lora"]["tensors_used"] == result["lora"]["tensors"] == 60
-    assert result["lora"]["fold_error"] < 1e-6
-    assert result["lora_changes_the_image"]
-    assert result["invalid_images"] == result["repeated_call_grey_levels"] == 0
-    assert result["alone_or_in_batch_grey_levels"] <= 1
-    assert result["seconds_per_image"] > 0
+    for model in ("anima", "sdxl"):
+        row = result[model]["64"]
+        assert all(row[name] > 0 for name in ASKED if name != "transformer_tflops")
+        assert row["gpu_busy"] is None
+        assert row["images"] == 3 * 2 * 2
+        assert row["bit_equal"]
+        # The same cell from diffusers' own pipeline and loader: the same noise, text, LoRA and sampler.
+        assert row["grey_levels_from_plain"]["max"] <= 2
+    checks = result["anima"]["checks"]
+    assert checks["tensors_used"] == checks["tensors"] == 60
+    assert checks["fold_error"] < 1e-6
+    assert checks["changes_the_image"]
+    assert checks["invalid_images"] == 0
+    assert set(result["cards"]) == {"24gb", "12gb", "8gb", "6gb"}
+    assert all(row["ours_ms"] > 0 and "failed" not in row for row in result["cards"].values())
 
 
 def test_the_full_size_has_the_real_shapes() -> None:

@@ -1,0 +1,62 @@
+"""Each setting for small cards on a large one whose memory is capped: peaks, and what the setting costs."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.full_size import components as anima
+from benchmarks.full_size.models import ALPHA_PER_RANK, settings_for, the_suite
+from benchmarks.full_size.timing import milliseconds, peak_gb, reset_peak
+from service.generation import ImageRequest
+from service.generation.anima import AnimaGenerator
+from service.generation.cards import CARDS, Card
+
+CAPS_GIB = {"24gb": 23.4, "12gb": 11.7, "8gb": 7.8, "6gb": 5.85}
+"""What cards of that name have left when a desktop runs."""
+
+
+def measure_cards(options: Any, device: torch.device) -> dict[str, Any]:
+    """One entry for each setting, at the largest size that was asked for."""
+    return {card.name: _measure(card, options, device) for card in CARDS if card.name in CAPS_GIB}
+
+
+def _measure(card: Card, options: Any, device: torch.device) -> dict[str, Any]:
+    side = max(options.sides)
+    build = anima.full_components if options.size == "full" else anima.nano_components
+    parts = build(device, options.seed)
+    anima.give_contrast(parts)
+    for name in ("transformer", "text_encoder", "text_conditioner", "vae"):
+        parts[name].to("cpu", torch.bfloat16 if device.type == "cuda" else torch.float32)
+    settings = settings_for(side, device, card.batch_size(side, side), steps=options.steps, sampler="euler")
+    row: dict[str, Any] = {"batch_size": settings.batch_size, "cap_gb": CAPS_GIB[card.name], "cost": card.cost}
+    reset_peak(device)
+    _cap(device, CAPS_GIB[card.name])
+    try:
+        with tempfile.TemporaryDirectory() as name:
+            lora = Path(name) / "run_epoch4.safetensors"
+            anima.write_lora(lora, parts["transformer"], options.rank, ALPHA_PER_RANK * options.rank, options.seed)
+            generator = AnimaGenerator.from_components(
+                parts, settings, identity="random", device=str(device), card=card
+            )
+            suite = the_suite(side, 4, 4, steps=options.steps)
+            requests = [ImageRequest(scenario.prompt, seed) for scenario, seed in suite.cells()][: settings.batch_size]
+            generator.use(lora)
+            generate_ms = milliseconds(device, lambda: generator.generate(requests), repeats=2)
+            swap_ms = milliseconds(device, lambda: generator.use(lora), repeats=2)
+            row |= {"ours_ms": round(generate_ms / len(requests), 1), "swap_ms": round(swap_ms, 1)}
+    except torch.OutOfMemoryError as error:
+        row["failed"] = str(error).splitlines()[0]
+    finally:
+        row["peak_gb"] = peak_gb(device)
+        _cap(device, None)
+    return row
+
+
+def _cap(device: torch.device, gib: float | None) -> None:
+    if device.type == "cuda":
+        total = torch.cuda.get_device_properties(device).total_memory
+        torch.cuda.set_per_process_memory_fraction(1.0 if gib is None else gib * 2**30 / total, device)

@@ -1,0 +1,83 @@
+"""Models on a card: compiled blocks, text models that visit, streamed denoisers, checkpoints read ahead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from service.checkpoints import Adapter, load_adapter
+from service.generation.cards import Card
+
+WORTH_COMPILING = 300_000_000
+"""Parameters from which compiling, which takes up to a minute, is won back within a small evaluation."""
+_BLOCKS_A_GROUP = 2
+
+
+def is_large(denoiser: torch.nn.Module) -> bool:
+    """Whether a denoiser is worth compiling."""
+    return sum(parameter.numel() for parameter in denoiser.parameters()) >= WORTH_COMPILING
+
+
+def compile_blocks(denoiser: Any, blocks: Sequence[str], **options: Any) -> None:
+    """Compile the repeated blocks of a denoiser, each class once, for fixed shapes.
+
+    Folding writes into the same parameters, so that a swap of checkpoints compiles nothing again.
+
+    Args:
+        denoiser: a diffusers model.
+        blocks: names of the classes; diffusers does not know them for every model.
+        options: for ``torch.compile``, besides ``dynamic=False``.
+    """
+    denoiser._repeated_blocks = list(blocks)
+    denoiser.compile_repeated_blocks(dynamic=False, **options)
+
+
+def place_models(denoiser: Any, visitors: Sequence[torch.nn.Module], card: Card, device: torch.device) -> None:
+    """Put on the card what it has room for.
+
+    Args:
+        denoiser: on the device already.
+        visitors: text models that wait in the computer's memory.
+        card: the setting.
+        device: the card.
+    """
+    for model in visitors:
+        model.to("cpu")
+    if card.streams and device.type == "cuda":
+        denoiser.enable_group_offload(
+            onload_device=device,
+            offload_device=torch.device("cpu"),
+            offload_type="block_level",
+            num_blocks_per_group=_BLOCKS_A_GROUP,
+            use_stream=True,
+        )
+
+
+@contextmanager
+def visiting(models: Sequence[torch.nn.Module], device: torch.device) -> Iterator[None]:
+    """The models are on the device for a while. Their parameters stay the same objects, which folding relies on."""
+    try:
+        for model in models:
+            model.to(device)
+        yield
+    finally:
+        for model in models:
+            model.to("cpu")
+
+
+def read_ahead(path: Path, device: torch.device) -> Adapter:
+    """A checkpoint, ready to be folded: on a GPU already on the card, copied beside the work that goes on there."""
+    adapter = load_adapter(path)
+    if device.type != "cuda":
+        return adapter
+    pinned = adapter.pinned()
+    side = torch.cuda.Stream(device)
+    with torch.cuda.stream(side):
+        placed = pinned.to(device)
+    # From here on any stream may read it; it is freed only when the next fold has long ended.
+    side.synchronize()
+    return placed

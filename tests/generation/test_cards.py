@@ -1,0 +1,130 @@
+"""Named settings for cards, and what of them can be shown without one."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from service.checkpoints import Folder, load_adapter
+from service.generation import ImageRequest
+from service.generation.anima import BLOCKS, AnimaGenerator
+from service.generation.cards import CARDS, CPU, Card, card_of, choose_batch_size, choose_card
+from service.generation.errors import UnusableSettings
+from service.generation.placing import compile_blocks, read_ahead
+from service.generation.port import Prefetching
+
+from .conftest import SMALL, WriteLora
+
+REQUESTS = [ImageRequest("1girl, kei", 1), ImageRequest("2girls, kei, kana", 2)]
+NO_CARD = pytest.mark.skipif(torch.cuda.is_available(), reason="speaks of a machine without a GPU")
+
+
+@pytest.mark.parametrize(
+    ("gib", "name"), [(141, "large"), (80, "large"), (24, "24gb"), (12, "12gb"), (8, "8gb"), (6, "6gb")]
+)
+def test_the_setting_follows_the_memory(gib: int, name: str) -> None:
+    # Cards report somewhat less than what is printed on them.
+    assert card_of(int(gib * 0.975 * 2**30)).name == name
+
+
+def test_smaller_settings_give_up_more_and_say_what_it_costs() -> None:
+    for larger, smaller in itertools.pairwise(CARDS):
+        assert smaller.megapixels <= larger.megapixels
+        assert (smaller.keeps_base, smaller.keeps_text) <= (larger.keeps_base, larger.keeps_text)
+        assert smaller.cost != "nothing"
+
+
+def test_batches_follow_the_size_of_the_images() -> None:
+    large = CARDS[0]
+    assert [large.batch_size(side, side) for side in (256, 512, 1024, 2048, 4096)] == [16, 16, 8, 2, 1]
+    assert choose_batch_size(1024, 1024, CPU) == 4
+
+
+@NO_CARD
+def test_without_a_card_everything_is_on_the_cpu() -> None:
+    assert choose_card("auto") is CPU
+    assert choose_card("8gb") is CPU
+    with pytest.raises(UnusableSettings, match="24gb"):
+        choose_card("9gb")
+
+
+@pytest.mark.parametrize(
+    "card", [Card("a", 0, 1, keeps_base=False, keeps_text=False), *CARDS], ids=lambda card: card.name
+)
+def test_every_setting_gives_the_same_pictures(
+    components: dict[str, Any], generator: AnimaGenerator, write_lora: WriteLora, card: Card
+) -> None:
+    from benchmarks.miniature.architecture import build_components
+
+    placed = AnimaGenerator.from_components(
+        build_components("nano", 1), SMALL, identity="nano", device="cpu", card=card
+    )
+    lora = write_lora(parts=("transformer", "text_encoder", "text_conditioner"))
+    for each in (generator, placed):
+        each.use(lora)
+    ours, theirs = placed.generate(REQUESTS), generator.generate(REQUESTS)
+    assert all(np.array_equal(a.pixels, b.pixels) for a, b in zip(ours, theirs, strict=True))
+    placed.use(None)
+    generator.use(None)
+    assert np.array_equal(placed.generate(REQUESTS)[0].pixels, generator.generate(REQUESTS)[0].pixels)
+
+
+def test_swapping_checkpoints_compiles_nothing_again(components: dict[str, Any], write_lora: WriteLora) -> None:
+    compiled: list[Any] = []
+
+    def backend(graph: Any, inputs: Any) -> Any:
+        compiled.append(graph)
+        return graph.forward
+
+    torch._dynamo.reset()
+    generator = AnimaGenerator.from_components(components, SMALL, identity="nano", device="cpu")
+    plain = [image.pixels for image in generator.generate(REQUESTS)]
+    compile_blocks(components["transformer"], BLOCKS, backend=backend, fullgraph=True)
+    first = [image.pixels for image in generator.generate(REQUESTS)]
+    once = len(compiled)
+    assert once >= 1
+    assert np.abs(first[0].astype(int) - plain[0]).max() <= 1
+    for seed in (1, 2):
+        generator.use(write_lora(f"run_epoch{seed}", seed=seed))
+        changed = generator.generate(REQUESTS)
+    generator.use(None)
+    again = generator.generate(REQUESTS)
+    assert len(compiled) == once
+    assert not np.array_equal(changed[0].pixels, first[0])
+    assert np.array_equal(again[0].pixels, first[0])
+    torch._dynamo.reset()
+
+
+def test_a_checkpoint_read_ahead_is_the_same_and_errors_show_when_it_is_used(
+    generator: AnimaGenerator, write_lora: WriteLora, tmp_path: Path
+) -> None:
+    assert isinstance(generator, Prefetching)
+    one, two = write_lora("one", seed=1), write_lora("two", seed=2)
+    generator.use(two)
+    expected = generator.generate(REQUESTS)
+    generator.prefetch(two)
+    generator.use(one)
+    assert not np.array_equal(generator.generate(REQUESTS)[0].pixels, expected[0].pixels)
+    generator.prefetch(two)
+    generator.use(two)
+    assert np.array_equal(generator.generate(REQUESTS)[0].pixels, expected[0].pixels)
+    broken = tmp_path / "broken.safetensors"
+    broken.write_bytes(b"nothing")
+    generator.prefetch(broken)
+    from service.errors import UnreadableCheckpoint
+
+    with pytest.raises(UnreadableCheckpoint):
+        generator.use(broken)
+    assert read_ahead(one, torch.device("cpu")).tensors == load_adapter(one).tensors
+
+
+def test_files_of_one_run_are_looked_up_once(components: dict[str, Any], write_lora: WriteLora) -> None:
+    folder = Folder({"transformer": components["transformer"]})
+    for seed in (1, 2, 3):
+        folder.fold([(load_adapter(write_lora(f"epoch{seed}", seed=seed)), 1.0)])
+    assert len(folder._known) == 1
