@@ -14,6 +14,7 @@ from service.evaluations.schemas import EvaluationOut
 from service.evaluations.workspace import Workspace
 from service.pages import assets, comparisons, grids, runs, strips
 from service.pages.answers import CAUSE_WORDS, USES, build_answer
+from service.pages.reference import read_operations
 from service.pages.rendering import page
 from service.reports.views import MINIATURE
 
@@ -172,6 +173,18 @@ def show_audit(
         **_of_evaluation(space, evaluation_id, "audit")[0],
         checks=sorted({name for scenario in suite.scenarios for name in scenario.checks}),
         results=space.audits.results(evaluation_id),
+    )
+
+
+@router.get("/docs")
+def show_reference(request: Request, space: Space) -> HTMLResponse:
+    """The API, read from its OpenAPI document."""
+    document = request.app.openapi()
+    return page(
+        "reference.html.j2",
+        **_layout(space, "docs", ""),
+        about=document["info"].get("description", ""),
+        groups=read_operations(document),
     )
 
 

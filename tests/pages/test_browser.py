@@ -23,6 +23,7 @@ PAGES = (
     "/evaluations/{id}/strip",
     "/evaluations/{id}/compare",
     "/evaluations/{id}/report",
+    "/docs",
     "/nowhere",
 )
 _REFUSED = "Failed to load resource"

@@ -89,3 +89,13 @@ def test_an_error_is_a_page_for_people_and_a_document_for_programs(idle: TestCli
     assert "<h1>Not Found</h1>" in page.text
     assert idle.get("/nowhere").headers["content-type"] == "application/problem+json"
     assert idle.get("/v1/evaluations/none", headers=BROWSER).headers["content-type"] == "application/problem+json"
+
+
+def test_the_api_is_described_without_anything_from_elsewhere(idle: TestClient) -> None:
+    shown = idle.get("/docs", headers=BROWSER)
+    assert shown.status_code == 200
+    for address, methods in idle.get("/openapi.json").json()["paths"].items():
+        for method in methods:
+            assert f'<code class="method {method}">{method.upper()}</code> <code>{address}</code>' in shown.text
+    assert "<script src" not in shown.text
+    assert "https://" not in shown.text

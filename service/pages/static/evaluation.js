@@ -49,7 +49,7 @@ const show = (state) => {
   live.hidden = status === "finished" && !progress.failed && !state.problems?.length;
   part("state").textContent = status;
   part("state").className = `state ${status}`;
-  part("counts").textContent = `${count(progress.judged)} of ${count(progress.total)} images judged${progress.failed ? `, ${count(progress.failed)} failed` : ""}`;
+  part("counts").textContent = `${count(progress.judged)} of ${count(progress.total)} images judged${progress.generated > progress.judged ? `, ${count(progress.generated)} made` : ""}${progress.failed ? `, ${count(progress.failed)} failed` : ""}`;
   part("left").textContent = left(state);
   part("bar").max = progress.total;
   part("bar").value = progress.judged;
