@@ -70,8 +70,15 @@ def demo(data_dir: DataDir = None, json: Json = False, device: Device = None, dt
 
 @app.command()
 def evaluate(
-    folder: Annotated[Path, typer.Argument(help="Folder of LoRA files, or one file. They stay where they lie.")],
-    suite: Annotated[str, typer.Option(help="A built-in suite (keikana, demo) or a YAML file.")] = "keikana",
+    folder: Annotated[
+        Path | None, typer.Argument(help="Folder of LoRA files, or one file. They stay where they lie.")
+    ] = None,
+    suite: Annotated[str, typer.Option(help="A suite's name (keikana, demo) or a YAML file.")] = "keikana",
+    images: Annotated[Path | None, typer.Option(help="Judge the pictures in this folder, made elsewhere.")] = None,
+    table: Annotated[Path | None, typer.Option(help="For --images: CSV with file, run, epoch, scenario, seed.")] = None,
+    name_pattern: Annotated[
+        str | None, typer.Option(help="For --images: what names look like, as {run}_e{epoch}_{scenario}_{seed}.")
+    ] = None,
     base: Base = None,
     text_encoder: TextEncoder = None,
     vae: Vae = None,
@@ -123,8 +130,10 @@ def evaluate(
       bleedcheck evaluate ./my-run --base ./anima --use hard-contact
       bleedcheck evaluate ./my-run --suite my-suite.yaml --seeds 7,13,99 --json
 
-    Images made elsewhere are judged with --base images:FOLDER; they lie at FOLDER/<LoRA file without
-    .safetensors>/<scenario>_<seed>.png, those without a LoRA in FOLDER/control.
+      bleedcheck evaluate --images ./grid --suite my-suite.yaml
+
+    Pictures made elsewhere need no LoRA files: --images finds run, epoch, scenario and seed in a table (images.csv in
+    the folder, or --table), by --name-pattern, or in what ComfyUI and A1111 write into PNG files.
     """
     from service.cli.planning import PlanOptions, planned
     from service.cli.working import answer, chosen_suite, opened, registered
@@ -133,6 +142,22 @@ def evaluate(
     settings: dict[str, Any] = {"base": base, "device": device, "dtype": dtype, "detector_profile": profile}
     settings |= {"text_encoder": text_encoder, "vae": vae, "tokenizers": tokenizers, "workflow": workflow, "card": card}
     settings |= {"detector_weights": weights_dir, "detector_clip": clip}
+    if images is not None:
+        from service.cli.pictures import judge_pictures
+
+        judge_pictures(
+            images,
+            suite,
+            table=table,
+            pattern=name_pattern,
+            data_dir=data_dir,
+            settings=settings,
+            use=use,
+            as_json=json,
+        )
+        return
+    if folder is None:
+        raise typer.BadParameter("give a folder of LoRA files, or --images FOLDER", param_hint="FOLDER")
     with opened(data_dir, extra_loras=tuple(with_) if with_ else None, **settings) as space:
         wanted = chosen_suite(space, suite, seeds, size)
         checkpoints = registered(space, folder, epochs, final_epoch)

@@ -136,7 +136,7 @@ def registered(space: Workspace, folder: Path, epochs: str | None, final_epoch: 
             )
     if not chosen:
         raise InvalidInput(f"no checkpoint in {folder} lies in epochs {epochs}; it has {_epochs(infos)}")
-    return [space.registry.register(_run_name(info.name), info) for info in chosen]
+    return [space.registry.register(run_name(info.name), info) for info in chosen]
 
 
 def chosen_suite(space: Workspace, name: str, seeds: str | None, size: str | None) -> Suite:
@@ -188,7 +188,8 @@ def _found(folder: Path, final_epoch: int | None) -> list[CheckpointInfo]:
     return infos
 
 
-def _run_name(name: str) -> str:
+def run_name(name: str) -> str:
+    """A name that a run can have, like the one given."""
     cleaned = re.sub(r"[^\w .+-]", "_", name).lstrip(" .+-")[:100] or "run"
     return "control_" if cleaned == "control" else cleaned
 
