@@ -17,7 +17,7 @@ _BATCH = 16
 
 
 def measure(images: int, seed: int, device: str) -> dict[str, Any]:
-    """Look at test drawings one at a time, then in every other way, and compare.
+    """Look at test drawings one at a time, then in every other way, and compare. Interrupted, it gives what it has.
 
     Args:
         images: how many drawings of the test split.
@@ -26,24 +26,32 @@ def measure(images: int, seed: int, device: str) -> dict[str, Any]:
     """
     detectors = open_detectors(device=device)
     flips = {name: Flips() for name in ("twice", "batch of 16", *CHANGES)}
-    started = time.monotonic()
-    for first in range(0, images, _BATCH):
-        cases = [case_of("test", index, seed) for index in range(first, min(first + _BATCH, images))]
-        pictures = [case.image for case in cases]
-        single = _one_by_one(detectors, cases, pictures)
-        ways: dict[str, list[Verdicts]] = {"twice": _one_by_one(detectors, cases, pictures)}
-        together = detectors.detect(pictures, [case.expectation for case in cases])
-        ways["batch of 16"] = [verdicts_of(found) for found in together]
-        for name, change in CHANGES.items():
-            ways[name] = _one_by_one(detectors, cases, [change(picture) for picture in pictures])
-        for name, found in ways.items():
-            for before, after in zip(single, found, strict=True):
-                flips[name].add(before, after)
-        done = first + len(cases)
-        left = (time.monotonic() - started) / done * (images - done)
-        print(f"\r{done}/{images} drawings, {left:.0f} s left ", end="", file=sys.stderr, flush=True)
+    done, started = 0, time.monotonic()
+    try:
+        for first in range(0, images, _BATCH):
+            _look(detectors, range(first, min(first + _BATCH, images)), seed, flips)
+            done = min(first + _BATCH, images)
+            left = (time.monotonic() - started) / done * (images - done)
+            print(f"\r{done}/{images} drawings, {left:.0f} s left ", end="", file=sys.stderr, flush=True)
+    except KeyboardInterrupt:
+        print(f"\nstopped after {done} drawings", file=sys.stderr)
     print(file=sys.stderr)
-    return {"images": images, "seed": seed, "device": device, "changes": {n: f.summary() for n, f in flips.items()}}
+    return {"images": done, "seed": seed, "device": device, "changes": {n: f.summary() for n, f in flips.items()}}
+
+
+def _look(detectors: DetectorSet, indices: range, seed: int, flips: dict[str, Flips]) -> None:
+    """Look at some drawings in every way, and count when all of it is done."""
+    cases = [case_of("test", index, seed) for index in indices]
+    pictures = [case.image for case in cases]
+    single = _one_by_one(detectors, cases, pictures)
+    ways: dict[str, list[Verdicts]] = {"twice": _one_by_one(detectors, cases, pictures)}
+    together = detectors.detect(pictures, [case.expectation for case in cases])
+    ways["batch of 16"] = [verdicts_of(found) for found in together]
+    for name, change in CHANGES.items():
+        ways[name] = _one_by_one(detectors, cases, [change(picture) for picture in pictures])
+    for name, found in ways.items():
+        for before, after in zip(single, found, strict=True):
+            flips[name].add(before, after)
 
 
 def _one_by_one(detectors: DetectorSet, cases: Sequence[Case], pictures: Sequence[Image]) -> list[Verdicts]:

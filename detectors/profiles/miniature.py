@@ -15,11 +15,14 @@ def _open(setting: Setting) -> Sees:
 
     folder = setting.files["people"].parent
     sight = Sight.load(folder, setting.files.get("hand_landmarker"), setting.thresholds, setting.device)
-    if setting.clip is None:
-        return sight
-    from detectors.openclip import OpenClip
+    if setting.clip is not None:
+        from detectors.openclip import OpenClip
 
-    return replace(sight, likeness=OpenClip.load(setting.clip, setting.device).as_likeness())
+        sight = replace(sight, likeness=OpenClip.load(setting.clip, setting.device).as_likeness())
+    from detectors.inference import prepare_all
+
+    prepare_all(sight)
+    return sight
 
 
 MINIATURE = Profile(
