@@ -1,0 +1,62 @@
+"""``python -m benchmarks.decisions --seed S --json [--quick]``: coverage, images for a decision, errors of stopping early."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # thousands of small matrices: threads only get in each other's way
+
+import argparse
+import importlib
+import importlib.util
+import json
+import time
+from typing import Any
+
+import numpy as np
+
+from benchmarks.decisions import images, stopping
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.decisions", description=__doc__)
+    parser.add_argument("--seed", type=int, default=1, help="seed of every simulation")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--quick", action="store_true", help="fewer races, in under a minute; intervals say how few")
+    parser.add_argument("--only", choices=["coverage", "images", "stopping"], help="one part")
+    given = parser.parse_args()
+    result = measure(given.seed, given.quick, given.only)
+    if given.json:
+        print(json.dumps(result))
+    else:
+        print(json.dumps(result, indent=1))
+
+
+def measure(seed: int, quick: bool, only: str | None = None) -> dict[str, Any]:
+    """Every part, each with a stream of random numbers of its own."""
+    result: dict[str, Any] = {"seed": seed, "quick": quick}
+    started = time.monotonic()
+    if only in (None, "coverage") and importlib.util.find_spec("benchmarks.decisions.coverage"):
+        coverage = importlib.import_module("benchmarks.decisions.coverage")
+        result["coverage"] = coverage.measure(seed, quick)
+    if only in (None, "images"):
+        result["images_to_95"] = {
+            name: images.measure(instance, images.QUICK[name] if quick else instance.races, _stream(seed, place))
+            for place, (name, instance) in enumerate(images.INSTANCES.items())
+            if not quick or name in images.QUICK
+        }
+    if only in (None, "stopping"):
+        stops = stopping.measure(quick, _stream(seed, 100))
+        result["type_one_error"] = stops["rate"]
+        result["stopping"] = stops
+    result["seconds"] = round(time.monotonic() - started, 1)
+    return result
+
+
+def _stream(seed: int, place: int) -> np.random.Generator:
+    return np.random.default_rng([seed, place])
+
+
+if __name__ == "__main__":
+    main()
