@@ -1,4 +1,7 @@
-"""``python -m benchmarks.decisions --seed S --json [--quick]``: coverage, images for a decision, errors of stopping early."""
+"""How good decisions are: coverage of intervals, images for a decision, errors of stopping early.
+
+``python -m benchmarks.decisions --seed S --json [--quick]``.
+"""
 
 from __future__ import annotations
 

@@ -53,9 +53,7 @@ def lower_bound(rates: Floats, margin: float = 0.02, error: float = 0.05) -> flo
     return float(bernoulli_kl(np.array(error), np.array(1 - error)) / least(shares / shares.sum()))
 
 
-def _gain(
-    share: float, others: Floats, best: float, rivals: Floats, margin: float, offsets: Floats
-) -> Floats:
+def _gain(share: float, others: Floats, best: float, rivals: Floats, margin: float, offsets: Floats) -> Floats:
     """Information per image against "this rival is better than the best by more than the margin", per rival."""
     low = np.maximum(best, margin)
     high = np.maximum(rivals + margin, low)

@@ -83,7 +83,9 @@ def measure(instance: Instance, races: int, rng: np.random.Generator) -> dict[st
         },
         "adaptive_used": [round(float(mean)) for mean in used],
         "endings": [{each.name.lower(): one.share(each) for each in Ending if one.share(each)} for one in raced],
-        "rate_error_confirmed": [round(float(np.nanmean(one.confirmed - _seen(world, one.picked))), 4) for one in raced],
+        "rate_error_confirmed": [
+            round(float(np.nanmean(one.confirmed - _seen(world, one.picked))), 4) for one in raced
+        ],
         "races": races,
     }
 
@@ -114,7 +116,9 @@ def _seen(world: World, rates: Floats) -> Floats:
 
 def _shares(budgets: tuple[int, ...], right: NDArray[np.int64], races: int) -> dict[str, list[float]]:
     return {
-        str(images): [round(float(number), 3) for number in (count / races, *proportion_confint(count, races, method="wilson"))]
+        str(images): [
+            round(float(number), 3) for number in (count / races, *proportion_confint(count, races, method="wilson"))
+        ]
         for images, count in zip(budgets, right, strict=True)
     }
 

@@ -18,9 +18,9 @@ CHUNK = 250
 
 
 def uniform(world: World, blocks: list[int], races: int, rng: np.random.Generator) -> list[int]:
-    """How many of ``races`` uniform grids name a right checkpoint by the lowest count (ties by lot), at each number of blocks.
+    """How many of ``races`` uniform grids name a right checkpoint by the lowest count, at each number of blocks.
 
-    A block is one seed of every scenario for every checkpoint.
+    Ties are broken by lot. A block is one seed of every scenario for every checkpoint.
     """
     right = np.zeros(len(blocks), np.int64)
     for size in _chunks(races):
@@ -107,9 +107,7 @@ def adaptive(
     return Raced(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
-def _advance(
-    state: Races, world: World, orders: NDArray[np.int64], rng: np.random.Generator, most_blocks: int
-) -> bool:
+def _advance(state: Races, world: World, orders: NDArray[np.int64], rng: np.random.Generator, most_blocks: int) -> bool:
     """One round of every race; False when all are over."""
     step = state.plan()
     if not (step.blocks > 0).any():

@@ -37,7 +37,7 @@ def measure(quick: bool, rng: np.random.Generator) -> dict[str, Any]:
             "leader named": _share(raced.ending == Ending.LEADER),
             "images": round(float(raced.used.mean())),
         }
-    worst = max((each[key] for each in null.values() for key in ("one of the best dropped", "leader named")))
+    worst = max(each[key] for each in null.values() for key in ("one of the best dropped", "leader named"))
     found = {
         "promised": rules.level,
         "rate": worst[0],
@@ -53,7 +53,9 @@ def measure(quick: bool, rng: np.random.Generator) -> dict[str, Any]:
             "good_run": _stop(adaptive(GOOD_RUN, Rules(None), 500, rng, 150)),
             "good_run, at most 3,000 images": _stop(adaptive(GOOD_RUN, Rules(3000), 500, rng)),
             "ten_shared_noisy": _stop(
-                adaptive(replace(TEN_SHARED, sensitivity=0.9, specificity=0.9), Rules(None), 200, rng, 800, smooth=False)
+                adaptive(
+                    replace(TEN_SHARED, sensitivity=0.9, specificity=0.9), Rules(None), 200, rng, 800, smooth=False
+                )
             ),
         }
     return found

@@ -13,8 +13,8 @@ Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 TEN = (0.20, 0.25, 0.25, 0.28, 0.31, 0.34, 0.37, 0.40, 0.43, 0.45)
-"""The best of ten at 20 %, 5 points before the next. Independent counts pick it 45 / 65 / 80 / 92 / 98 % of the time at 35 /
-100 / 200 / 400 / 800 images each."""
+"""The best of ten at 20 %, 5 points before the next. Independent counts pick it 45 / 65 / 80 / 92 / 98 % of the time at
+35 / 100 / 200 / 400 / 800 images each."""
 
 
 @dataclass(frozen=True)
@@ -113,13 +113,14 @@ class World:
 def sweep_rates() -> tuple[float, ...]:
     """38 checkpoints of one run: failures fall while the characters set, and rise when the hands break.
 
-    0.12 + 0.38 · (1 - t)³ + 0.30 · ((t - 0.72)/0.28)₊^1.5 for t from 0 to 1: 50 % at first, 13 % at the best, 42 % at last.
+    0.12 + 0.38 · (1 - t)³ + 0.30 · ((t - 0.72)/0.28)₊^1.5 for t from 0 to 1: 50 % at first,
+    13 % at the best, 42 % at last.
     """
     time = np.arange(38) / 37
     return tuple(0.12 + 0.38 * (1 - time) ** 3 + 0.30 * np.clip((time - 0.72) / 0.28, 0, 1) ** 1.5)
 
 
 def good_run_rates() -> tuple[float, ...]:
-    """38 checkpoints of a good run: 3 % falling to under 1 %, until the hands set in to break at the 35th: 3, 8, 14, 20 %."""
+    """38 checkpoints of a good run: 3 % falling to under 1 %, until hands break from the 35th: 3, 8, 14, 20 %."""
     time = np.arange(34) / 33
     return (*(0.005 + 0.025 * (1 - time) ** 2), 0.03, 0.08, 0.14, 0.20)

@@ -110,6 +110,12 @@ def evaluate(
     use: Annotated[
         str, typer.Option(help="What for: all, hard-contact, no-crossing, or weights per check (hands=2,fusion=1).")
     ] = "all",
+    until: Annotated[
+        str | None, typer.Option(help="decided: rounds of images where the ranking is still open, not the whole grid.")
+    ] = None,
+    max_images: Annotated[
+        int | None, typer.Option(min=1, help="With --until: images at most. [default: those of the whole grid]")
+    ] = None,
     data_dir: DataDir = None,
     json: Json = False,
 ) -> None:
@@ -128,6 +134,7 @@ def evaluate(
       bleedcheck evaluate ./my-run --base comfyui:$HOME/ComfyUI --with anima-turbo.safetensors:1.0
       bleedcheck evaluate ./my-run --base comfyui+http://127.0.0.1:8188 --workflow mine.json
       bleedcheck evaluate ./my-run --base ./anima --use hard-contact
+      bleedcheck evaluate ./my-run --base ./anima --until decided --max-images 1500
       bleedcheck evaluate ./my-run --suite my-suite.yaml --seeds 7,13,99 --json
 
       bleedcheck evaluate --images ./grid --suite my-suite.yaml
@@ -137,7 +144,7 @@ def evaluate(
     """
     from service.cli.planning import PlanOptions, planned
     from service.cli.working import answer, chosen_suite, opened, registered
-    from service.evaluations.asking import make_request
+    from service.evaluations.asking import make_request, until_what
 
     settings: dict[str, Any] = {"base": base, "device": device, "dtype": dtype, "detector_profile": profile}
     settings |= {"text_encoder": text_encoder, "vae": vae, "tokenizers": tokenizers, "workflow": workflow, "card": card}
@@ -161,7 +168,18 @@ def evaluate(
     with opened(data_dir, extra_loras=tuple(with_) if with_ else None, **settings) as space:
         wanted = chosen_suite(space, suite, seeds, size)
         checkpoints = registered(space, folder, epochs, final_epoch)
-        request = make_request(space.settings, wanted, checkpoints, scale=scale, batch_size=batch_size)
+        request = make_request(
+            space.settings,
+            wanted,
+            checkpoints,
+            scale=scale,
+            batch_size=batch_size,
+            until=until_what(until),
+            max_images=max_images,
+        )
+        if request.until is not None:
+            answer(space, request, json)
+            return
         options = PlanOptions(plan, full, max_hours, price, all_epochs=epochs is not None, all_seeds=seeds is not None)
         chosen = planned(space, request, checkpoints, options, as_json=json)
         if chosen is not None:

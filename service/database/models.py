@@ -77,6 +77,24 @@ class Evaluation(Base):
     finished_at: Mapped[float | None]
 
 
+class Round(Base):
+    """A step of an evaluation whose budget goes where the question is: what was decided, and which cells come next.
+
+    ``plan`` is complete: a killed evaluation goes on in the same round, and the answer tells from it why a checkpoint
+    was dropped. ``phase``: race, confirm or over.
+    """
+
+    __tablename__ = "rounds"
+    __table_args__ = (UniqueConstraint("evaluation_id", "number"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    evaluation_id: Mapped[str] = mapped_column(ForeignKey("evaluations.id"))
+    number: Mapped[int]
+    phase: Mapped[str]
+    plan: Mapped[dict[str, Any]]
+    created_at: Mapped[float] = mapped_column(default=time.time)
+
+
 class Contender(Base):
     """What an evaluation compares: one checkpoint, or the control (no checkpoint)."""
 
@@ -150,7 +168,9 @@ class Image(Base):
 class Detection(Base):
     """The detectors have looked at an image: once per image, detector spec (weights hashes included) and expectation.
 
-    ``failure`` is set when they broke down on it; there are no findings then.
+    ``failure`` is set when they broke down on it; there are no findings then. ``verdicts`` is all that ranking needs of
+    the findings in one short text, so that a leaderboard reads a row an image and none of the evidence; see
+    :mod:`service.evaluations.verdicts`.
     """
 
     __tablename__ = "detections"
@@ -160,6 +180,7 @@ class Detection(Base):
     image_sha256: Mapped[str]
     detector_key: Mapped[str]
     failure: Mapped[str | None]
+    verdicts: Mapped[str | None]
     created_at: Mapped[float] = mapped_column(default=time.time)
 
     findings: Mapped[list[FindingRecord]] = relationship(

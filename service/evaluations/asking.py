@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from detectors.calibration import load
 from service.database.models import Checkpoint
@@ -105,6 +106,19 @@ def with_scenarios(suite: Suite, names: Sequence[str]) -> Suite:
     return suite.model_copy(update={"scenarios": tuple(known[name] for name in names)})
 
 
+def until_what(text: str | None) -> Literal["decided"] | None:
+    """Read the goal of an evaluation.
+
+    Raises:
+        InvalidInput: it is none.
+    """
+    if text is None:
+        return None
+    if text != "decided":
+        raise InvalidInput(f"{text!r} is no goal; write --until decided, or leave it out for the whole grid")
+    return "decided"
+
+
 def make_request(
     settings: Settings,
     suite: Suite,
@@ -112,6 +126,8 @@ def make_request(
     *,
     scale: float = 1.0,
     batch_size: int | None = None,
+    until: Literal["decided"] | None = None,
+    max_images: int | None = None,
 ) -> EvaluationRequest:
     """The request for these checkpoints with what the operator has set.
 
@@ -132,6 +148,8 @@ def make_request(
         device=settings.device,
         dtype=settings.dtype,
         batch_size=batch_size,
+        until=until,
+        max_images=max_images,
         detector_profile=settings.detector_profile,
         detector_weights=str(weights.resolve()) if weights else None,
         calibration=calibrated.to_json() if calibrated else None,

@@ -61,6 +61,10 @@ def extend(
     with database.transaction() as session:
         evaluation = _found(session, evaluation_id)
         request = EvaluationRequest.restore(evaluation.request)
+        if request.until is not None:
+            raise InvalidInput(
+                "an evaluation until decided plans its own cells; ask for a new one with a larger budget"
+            )
         new = [each.id for each in checkpoints if each.id not in request.checkpoints]
         more = [seed for seed in dict.fromkeys(seeds) if seed not in request.suite.seeds]
         more += fresh_seeds(request.suite.name, [*request.suite.seeds, *more], fresh)

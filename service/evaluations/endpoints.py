@@ -48,7 +48,15 @@ def start_evaluation(wanted: EvaluationIn, space: Space, worker: OwnWorker) -> E
     suite = space.library.suite(wanted.suite, wanted.suite_version) if named else parse_suite(wanted.suite_yaml or "")
     suite = with_scenarios(with_seeds(suite, str(wanted.seeds) if wanted.seeds else None), wanted.scenarios)
     chosen = select_checkpoints(space, wanted.runs, wanted.checkpoints, wanted.epochs)
-    asked = make_request(space.settings, suite, chosen, scale=wanted.scale, batch_size=wanted.batch_size)
+    asked = make_request(
+        space.settings,
+        suite,
+        chosen,
+        scale=wanted.scale,
+        batch_size=wanted.batch_size,
+        until=wanted.until,
+        max_images=wanted.max_images,
+    )
     evaluation = space.evaluations.start(asked)
     if worker is not None:
         worker.wake()

@@ -22,6 +22,7 @@ from service.evaluations.keys import detector_key, image_key
 from service.evaluations.lease import own_name
 from service.evaluations.repository import Judged, LeaseLost
 from service.evaluations.requests import EvaluationRequest
+from service.evaluations.rounds import next_rows
 from service.generation.images import changes_nothing
 from service.generation.port import ImageRequest, Pixels, Prefetching
 from service.storage.checkpoints import CheckpointRegistry
@@ -151,7 +152,14 @@ class _Work:
             repository.pin(session, self._evaluation.id, self._fingerprint, self._spec)
         judging: deque[Future[None]] = deque()
         with ThreadPoolExecutor(_ENCODERS, "encoders") as encoders, ThreadPoolExecutor(1, "detectors") as pool:
-            while not self._halted() and (batch := self._claim()) is not None:
+            while not self._halted():
+                batch = self._claim()
+                if batch is None:
+                    while judging:
+                        judging.popleft().result()
+                    if self._halted() or not self._plan_on():
+                        break
+                    continue
                 made = self._make(batch)
                 if made is not None:
                     judging.append(pool.submit(self._keep_and_judge, made, encoders))
@@ -168,6 +176,17 @@ class _Work:
     def _claim(self) -> Batch | None:
         with self._database.transaction() as session:
             return repository.claim_batch(session, self._evaluation.id, self._name)
+
+    def _plan_on(self) -> bool:
+        """Plan the next round of an evaluation that goes by rounds; False if there is none."""
+        with self._database.reading() as session:
+            rows = next_rows(session, self._evaluation)
+        if rows:
+            with self._database.transaction() as session:
+                repository.own(session, self._evaluation.id, self._name)
+                session.add_all(rows)
+        self._report()
+        return len(rows) > 1  # the last round is an end without batches
 
     def _make(self, batch: Batch) -> _Made | None:
         """Generate the images of a batch that do not exist; ``None`` if that failed, which is then recorded."""

@@ -29,8 +29,7 @@ def plan_batches(evaluation: Evaluation, request: EvaluationRequest) -> Iterator
     """
     cells = [(scenario.name, seed) for scenario, seed in request.suite.cells()]
     groups = [cells[start : start + request.batch_size] for start in range(0, len(cells), request.batch_size)]
-    for place, checkpoint in enumerate((None, *request.checkpoints)):
-        contender = Contender(evaluation_id=evaluation.id, checkpoint_id=checkpoint, position=place)
+    for place, contender in enumerate(plan_contenders(evaluation, request)):
         yield contender
         for number, group in enumerate(groups):
             yield _batch(evaluation, contender, place * len(groups) + number, group)
@@ -49,6 +48,14 @@ def plan_more(
         for group in groups:
             yield _batch(evaluation, contender, position, group)
             position += 1
+
+
+def plan_contenders(evaluation: Evaluation, request: EvaluationRequest) -> list[Contender]:
+    """What is compared, the control first."""
+    return [
+        Contender(evaluation_id=evaluation.id, checkpoint_id=checkpoint, position=place)
+        for place, checkpoint in enumerate((None, *request.checkpoints))
+    ]
 
 
 def _batch(evaluation: Evaluation, contender: Contender, position: int, group: Sequence[tuple[str, int]]) -> Batch:

@@ -21,11 +21,14 @@ from service.database.models import (
     FindingRecord,
     Image,
     MeasureRecord,
+    Round,
 )
 from service.errors import Conflict
 from service.evaluations.executor import Progress, Status
 from service.evaluations.keys import digest
 from service.evaluations.lease import is_alive
+from service.evaluations.verdicts import pack
+from service.rankings import FindingRow
 
 PLANNED, CLAIMED, FINISHED, FAILED = "planned", "claimed", "finished", "failed"
 
@@ -221,6 +224,8 @@ def store_detection(session: Session, image_sha256: str, key: str, judged: Judge
         detection = Detection(image_sha256=image_sha256, detector_key=key)
         session.add(detection)
     detection.failure = judged.failure
+    rows = [FindingRow(each.check, each.character, each.verdict, each.severity) for each in judged.findings]
+    detection.verdicts = None if judged.failure else pack(rows)
     detection.findings = [_record(position, finding) for position, finding in enumerate(judged.findings)]
     detection.measures = [
         MeasureRecord(position=position, name=measure.name, character=measure.character, value=measure.value)
@@ -276,8 +281,17 @@ def reopen(session: Session, evaluation: Evaluation, lost: Collection[str]) -> N
     again = or_(Batch.status == FAILED, Batch.id.in_(select(Cell.batch_id).where(*cells)))
     session.execute(update(Batch).where(Batch.evaluation_id == evaluation.id, again).values(status=PLANNED))
     session.execute(update(Cell).where(*cells).values(image_key=None, detection_id=None))
-    evaluation.status = Status.PLANNED if open_batches(session, evaluation.id) else Status.FINISHED
+    unfinished = open_batches(session, evaluation.id) or _is_racing(session, evaluation)
+    evaluation.status = Status.PLANNED if unfinished else Status.FINISHED
     evaluation.cancel_requested = False
+
+
+def _is_racing(session: Session, evaluation: Evaluation) -> bool:
+    """Whether an evaluation plans in rounds and has not come to its last one."""
+    if evaluation.request.get("until") is None:
+        return False
+    done = rounds(session, evaluation.id)
+    return not done or done[-1].phase != "over"
 
 
 def open_batches(session: Session, evaluation_id: str) -> int:
@@ -343,6 +357,43 @@ def results(session: Session, evaluation_id: str) -> Sequence[CellRow]:
         .options(selectinload(Detection.findings))
     )
     return [row._tuple() for row in session.execute(query)]
+
+
+OutcomeRow = tuple[int, str, int, str | None, str | None]
+
+
+def outcome_rows(session: Session, evaluation_id: str) -> Sequence[OutcomeRow]:
+    """What ranking needs of every image that was judged or is invalid, a row each and no evidence.
+
+    Returns:
+        The contender's position, scenario, seed, why it is invalid, and the verdicts as
+        :func:`service.evaluations.verdicts.pack` wrote them (``None`` if the detectors broke down).
+    """
+    query = (
+        select(Contender.position, Cell.scenario, Cell.seed, Image.invalid, Detection.verdicts)
+        .select_from(Contender)
+        .join(Batch, Batch.contender_id == Contender.id)
+        .join(Cell, Cell.batch_id == Batch.id)
+        .join(Image, Cell.image_key == Image.key)
+        .outerjoin(Detection, Cell.detection_id == Detection.id)
+        .where(Contender.evaluation_id == evaluation_id)
+        .where(or_(Cell.detection_id.is_not(None), Image.invalid.is_not(None)))
+    )
+    return session.execute(query).all()  # type: ignore[return-value]  # rows are tuples
+
+
+def rounds(session: Session, evaluation_id: str) -> Sequence[Round]:
+    """The rounds of an evaluation whose budget goes where the question is, in order."""
+    return session.scalars(select(Round).where(Round.evaluation_id == evaluation_id).order_by(Round.number)).all()
+
+
+def own(session: Session, evaluation_id: str, executor: str) -> Evaluation:
+    """The evaluation, if it is still this executor's.
+
+    Raises:
+        LeaseLost: the evaluation is no longer this executor's.
+    """
+    return _own(session, evaluation_id, executor)
 
 
 MeasureRow = tuple[str | None, str, int, Measure]

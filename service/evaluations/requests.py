@@ -9,7 +9,7 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 from platform import machine
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -67,6 +67,8 @@ class EvaluationRequest(BaseModel):
     detector_weights: str | None = None
     calibration: dict[str, Any] | None = None
     detector_clip: str | None = None
+    until: Literal["decided"] | None = Field(None, description="Plan in rounds, until it is decided which is best.")
+    max_images: int | None = Field(None, ge=1, description="Of such an evaluation, the control's images included.")
 
     @classmethod
     def restore(cls, stored: dict[str, Any]) -> EvaluationRequest:
@@ -86,7 +88,7 @@ class EvaluationRequest(BaseModel):
     @property
     def speed_key(self) -> str:
         """Hash of what decides how long an image takes: base, settings, detectors and libraries, not which images."""
-        grid = {"suite", "checkpoints", "scale"}
+        grid = {"suite", "checkpoints", "scale", "until", "max_images"}
         asked = self.model_dump(mode="json", exclude=grid)
         settings = self.suite.generation.model_dump(mode="json")
         return digest([asked, settings, _base_mark(self.base), _weights_mark(self), _machine_mark()])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
@@ -31,6 +31,7 @@ class EvaluationIn(BaseModel):
         json_schema_extra={
             "examples": [
                 {"runs": ["v1", "v2"], "suite": "keikana", "epochs": "120-150"},
+                {"runs": ["v2"], "suite": "keikana", "until": "decided", "max_images": 1500},
                 {"checkpoints": ["5f0c1f7c6f0e2c1a"], "suite": "demo", "seeds": 2},
             ]
         },
@@ -51,6 +52,12 @@ class EvaluationIn(BaseModel):
     scale: float = Field(1.0, ge=-4.0, le=4.0, description="Strength of the checkpoints; 0 is the base model.")
     batch_size: int | None = Field(
         None, ge=1, le=64, description="Images that are generated together; by default what fits the machine's card."
+    )
+    until: Literal["decided"] | None = Field(
+        None, description="decided: no fixed grid, but rounds of images where the ranking is still open."
+    )
+    max_images: int | None = Field(
+        None, ge=1, le=1_000_000, description="With until: images at most; by default those of the whole grid."
     )
 
 
@@ -163,6 +170,11 @@ class LeaderboardOut(LeaderboardAnswer):
     unverified: list[str] = Field([], description="Checks whose error on pictures of this kind nobody has measured.")
     unanswered: dict[str, str] = Field(
         {}, description="Checks that the detector profile has nothing for, with the reason; they are in no rate."
+    )
+    decision: dict[str, Any] | None = Field(
+        None,
+        description="Of an evaluation until decided: how it ended (leader, tie or budget spent), the rounds, and why "
+        "each checkpoint was dropped.",
     )
 
 

@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from sqlalchemy.orm import Session
 
 from detectors import Finding, Verdict
 from service.database.engine import Database
-from service.database.models import Checkpoint, Contender, Detection, Evaluation
+from service.database.models import Checkpoint as CheckpointRow
+from service.database.models import Contender, Detection, Evaluation
 from service.errors import Conflict, NotFound
 from service.evaluations import changing, repository
+from service.evaluations.decision import decision, order
 from service.evaluations.estimates import LOOKED_AT, seconds_left
 from service.evaluations.executor import Progress, Status
 from service.evaluations.lease import is_alive
-from service.evaluations.plan import new_evaluation, plan_batches
+from service.evaluations.outcomes import outcome_table
+from service.evaluations.plan import new_evaluation, plan_batches, plan_contenders
 from service.evaluations.ranked_by import ranking_arguments, values_of
 from service.evaluations.requests import EvaluationRequest
+from service.evaluations.rounds import RoundPlan, budget_of, check_budget, next_rows
 from service.evaluations.trust import unanswered_checks, unverified_checks
-from service.rankings import CONTROL, OutcomeTable, answer
+from service.rankings import CONTROL, Checkpoint, OutcomeTable, answer
 from service.rankings.locking import Cell
 from service.reports.views import ReportImage, ReportScenario, ReportView, build_view
 from service.storage import repository as storage
@@ -65,7 +71,9 @@ class EvaluationService:
 
         Raises:
             NotFound: there is no such checkpoint.
+            InvalidInput: the budget cannot decide anything.
         """
+        check_budget(request)
         key = request.key
         with self._database.transaction() as session:
             for identifier in request.checkpoints:
@@ -76,8 +84,12 @@ class EvaluationService:
                 evaluation = new_evaluation(request)
                 session.add(evaluation)
                 session.flush()
-                for row in plan_batches(evaluation, request):
-                    session.add(row)
+                if request.until is None:
+                    session.add_all(plan_batches(evaluation, request))
+                else:
+                    session.add_all(plan_contenders(evaluation, request))
+                    session.flush()
+                    session.add_all(next_rows(session, evaluation))
                 return evaluation
         return self.resume(evaluation.id)
 
@@ -157,7 +169,7 @@ class EvaluationService:
             return repository.count_by_status(session)
 
     def extend(
-        self, evaluation_id: str, checkpoints: Sequence[Checkpoint] = (), seeds: Sequence[int] = (), fresh: int = 0
+        self, evaluation_id: str, checkpoints: Sequence[CheckpointRow] = (), seeds: Sequence[int] = (), fresh: int = 0
     ) -> Evaluation:
         """See :func:`service.evaluations.changing.extend`."""
         return changing.extend(self._database, evaluation_id, checkpoints, seeds, fresh)
@@ -214,19 +226,24 @@ class EvaluationService:
             NotFound: there is no such evaluation.
             InvalidInput: there is no such use.
         """
-        evaluation = self.state(evaluation_id).evaluation
+        with self._database.reading() as session:
+            evaluation = _found(repository.find(session, evaluation_id), evaluation_id)
+            contenders = repository.contenders(session, evaluation_id)
+            rows = repository.outcome_rows(session, evaluation_id)
+            plans = [RoundPlan.model_validate(each.plan) for each in repository.rounds(session, evaluation_id)]
         request = EvaluationRequest.restore(evaluation.request)
-        suite = request.suite
-        table = OutcomeTable.from_outcomes(
-            image.outcome(suite.scenario(image.scenario).checks, image.seed in suite.pinned_seeds)
-            for image in self.images(evaluation)
-            if run is None or image.run == CONTROL or image.run.partition(" [")[0] == run
-        )
-        found = answer(table, measures=self.measures(evaluation), **ranking_arguments(suite, use))
+        checkpoints = _checkpoints(contenders)
+        table = outcome_table(rows, checkpoints, request.suite)
+        given: dict[str, Any] = {"measures": self.measures(evaluation), **ranking_arguments(request.suite, use)}
+        found = answer(table, **given).model_dump(mode="json")
+        if plans:
+            gone = {place: ("a removed checkpoint", None) for place in plans[0].playing if place not in checkpoints}
+            checkpoints = {**gone, **checkpoints}
+            found |= _raced(found, table, plans, checkpoints, budget_of(request), given)
         return {
             "evaluation": evaluation.id,
             "status": evaluation.status,
-            **found.model_dump(mode="json"),
+            **found,
             "unverified": unverified_checks(request),
             "unanswered": unanswered_checks(request),
         }
@@ -283,7 +300,7 @@ class EvaluationService:
         )
 
 
-def run_names(checkpoints: Sequence[Checkpoint | None]) -> dict[str, str]:
+def run_names(checkpoints: Sequence[CheckpointRow | None]) -> dict[str, str]:
     """The run's name of each checkpoint, by id; the file's name is added where run and epoch do not tell two apart."""
     known = [checkpoint for checkpoint in checkpoints if checkpoint is not None]
     count = Counter((checkpoint.run.name, checkpoint.epoch) for checkpoint in known)
@@ -300,6 +317,50 @@ def _time_left(session: Session, evaluation: Evaluation) -> float | None:
         return None
     finishes = repository.last_finishes(session, evaluation.id, LOOKED_AT)
     return seconds_left(finishes, repository.open_batches(session, evaluation.id))
+
+
+def _checkpoints(contenders: Sequence[Contender]) -> dict[int, Checkpoint]:
+    """Run and epoch of each contender by its position; the control's run is ``control``."""
+    names = run_names([each.checkpoint for each in contenders])
+    return {
+        each.position: (names[each.checkpoint.id], each.checkpoint.epoch) if each.checkpoint else (CONTROL, None)
+        for each in contenders
+    }
+
+
+def _raced(
+    found: dict[str, Any],
+    table: OutcomeTable,
+    plans: Sequence[RoundPlan],
+    checkpoints: Mapping[int, Checkpoint],
+    max_images: int,
+    given: Mapping[str, Any],
+) -> dict[str, Any]:
+    """What rounds change in an answer: the race's order, and advice from those that were not dropped.
+
+    A lucky first round is no lead: a dropped checkpoint has few images, and must not be recommended for them.
+    """
+    ranks = {checkpoints[place]: rank for rank, place in enumerate(order(plans))}
+    racing = {checkpoints[place] for place in order(plans, racing_only=True)} or set(checkpoints.values())
+    kept = [place in racing or place[0] == CONTROL for place in table.checkpoints]
+    among = answer(table.keep(np.array(kept, dtype=bool)[table.checkpoint]), **given).model_dump(mode="json")
+    fates = {(each["run"], each["epoch"]): each for each in among["leaderboard"]}
+    drops = {checkpoints[drop.contender]: drop.how for plan in plans for drop in plan.dropped}
+    told = decision(plans, checkpoints, max_images=max_images, images=len(table))
+    return {
+        "leaderboard": [
+            {**entry, "standing": (fates.get(name) or {}).get("standing", drops.get(name, entry["standing"]))}
+            for name, entry in sorted(
+                (((entry["run"], entry["epoch"]), entry) for entry in found["leaderboard"]),
+                key=lambda pair: ranks.get(pair[0], len(ranks)),
+            )
+        ],
+        "not_separable": among["not_separable"],
+        "recommendation": among["recommendation"],
+        "sweet_spot": among["sweet_spot"],
+        "decision": told,
+        "summary": [*told["sentences"], *among["summary"]],
+    }
 
 
 def _label(names: dict[str, str], contender: Contender) -> str:

@@ -1,13 +1,13 @@
 """A budget that goes where the question is: which checkpoints get the next images, on which cells, and when to stop.
 
-Rounds over shared cells. Every checkpoint that is still racing gets the same fresh (scenario, seed) cells; what counts is
-the difference on the same cells. Two things end a checkpoint's race, and they are kept apart:
+Rounds over shared cells. Every checkpoint that is still racing gets the same fresh (scenario, seed) cells; what counts
+is the difference on the same cells. Two things end a checkpoint's race, and they are kept apart:
 
-- *worse*: the sequential test of :mod:`service.rankings.sequential` has refuted that it is the best. Over all looks this
-  happens to a best checkpoint with at most ``Rules.level``.
-- *set aside*: the budget is better spent on others (sequential halving, Karnin, Koren and Somekh 2013, on rates that are
-  smoothed over neighbouring epochs). This proves nothing, and the answer says so. It comes back if the rest is settled
-  and budget is left.
+- *worse*: the sequential test of :mod:`service.rankings.sequential` has refuted that it is the best. Over all looks
+  this happens to a best checkpoint with at most ``Rules.level``.
+- *set aside*: the budget is better spent on others (sequential halving, Karnin, Koren and Somekh 2013, on rates that
+  are smoothed over neighbouring epochs). This proves nothing, and the answer says so. It comes back if the rest is
+  settled and budget is left.
 
 Seeds go where they tell most: a scenario whose cells scatter more gets up to :data:`DEEPEST` seeds a block, the others
 one, since the error of a mean over scenarios is least with seeds in proportion to the standard deviation (Neyman 1934).
@@ -32,6 +32,8 @@ Ints = NDArray[np.int64]
 
 DEEPEST = 3
 """Most seeds that one scenario gets in a block."""
+SCATTER_STEP = 1.25
+"""A scenario that scatters as the mean gets this many seeds, rounded: one that scatters 1.2 times as much gets two."""
 RESERVE = 0.1
 """Part of the budget that is kept for the finalists' fresh seeds."""
 CONFIRM_CELLS = 96
@@ -140,6 +142,7 @@ class Races:
     used: Ints = field(init=False)
     seen: Ints = field(init=False)
     standing: Standing = field(init=False)
+    chance: Floats = field(init=False)
 
     def __post_init__(self) -> None:
         shape = (self.races, len(self.runs))
@@ -153,6 +156,7 @@ class Races:
         self._depth = np.ones((self.races, self.scenarios), np.int64)
         self._together, self._expected = np.zeros(self.races), np.zeros(self.races)
         even = np.full(shape, 1 / len(self.runs))
+        self.chance = even
         self.standing = Standing(even * 0 + 0.5, np.zeros((*shape, shape[-1])), even, even * 0)
 
     @property
@@ -204,6 +208,12 @@ class Races:
         self.standing = self._believe(rng)
         self.phase = np.where(self.phase == Phase.CONFIRM, int(Phase.OVER), self.phase)
         live = self.phase == Phase.RACE
+        self.chance = self.standing.best
+        blank = self.racing & (self.counts.sum(-1) == 0) & live[:, None]
+        self._end(live & (blank == self.racing).all(1), Ending.BUDGET)  # nothing at all could be judged
+        blank &= ~(blank == self.racing).all(1)[:, None]
+        self.worse |= blank
+        self.racing &= ~blank
         poor = self.racing & (sequential.log_fortune(self.fortunes) >= self.line) & live[:, None]
         poor &= ~(poor & (poor == self.racing).all(1)[:, None] & self._first(self.racing))  # somebody has to stay
         self.worse |= poor
@@ -219,8 +229,8 @@ class Races:
         if self.rules.max_images is not None:
             affordable = self._left(RESERVE) >= self.racing.sum(1) * self.scenarios
             self._end((self.phase == Phase.RACE) & ~affordable, Ending.BUDGET)
-            poor_end = (self.phase == Phase.CONFIRM) & (self._confirm_blocks(self._finalists().sum(1)) < 1)
-            self.phase = np.where(poor_end, int(Phase.OVER), self.phase)
+            short = (self.phase == Phase.CONFIRM) & (self._confirm_blocks(self._finalists().sum(1)) < 1)
+            self.phase = np.where(short, int(Phase.OVER), self.phase)
 
     def pick(self) -> Ints:
         """The checkpoint to use in each race, as things stand: the lowest smoothed rate of those not set aside."""
@@ -289,7 +299,7 @@ class Races:
         _, variances = smoothing.scenario_rates(self.fails, self.counts)
         racing = self.racing[..., None]
         scatter = np.sqrt((variances * racing).sum(1) / racing.sum(1))
-        wanted = np.rint(scatter / (0.8 * scatter.mean(1, keepdims=True)))
+        wanted = np.rint(SCATTER_STEP * scatter / scatter.mean(1, keepdims=True))
         return np.clip(wanted, 1, DEEPEST).astype(np.int64)
 
     def _note_likeness(self, failed: Floats, measured: Bools) -> None:

@@ -1,8 +1,8 @@
 """A test that may be looked at after every round: is this checkpoint still in the race for the best?
 
-Each checkpoint stakes a fortune against the claim "I am (one of) the best": on every shared cell it is bet that it fails
-where its rivals pass. If the claim is true no betting scheme makes money, so a fortune that has grown 1/level times
-refutes it, at whatever moment one looks (Ville 1939; Ramdas, Grünwald, Vovk and Shafer 2023, "Game-theoretic
+Each checkpoint stakes a fortune against the claim "I am (one of) the best": on every shared cell it is bet that it
+fails where its rivals pass. If the claim is true no betting scheme makes money, so a fortune that has grown 1/level
+times refutes it, at whatever moment one looks (Ville 1939; Ramdas, Grünwald, Vovk and Shafer 2023, "Game-theoretic
 statistics and safe anytime-valid inference"). For two checkpoints and equal stakes this is the sequential form of
 McNemar's test: only discordant cells move the fortune, by 1 + b or 1 - b.
 
@@ -70,4 +70,3 @@ def dropping_line(checkpoints: int, level: float) -> float:
         level: the error that is promised, 0..1.
     """
     return float(-np.log(level * (checkpoints - 1) / checkpoints)) if checkpoints > 1 else np.inf
-

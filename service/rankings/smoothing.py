@@ -1,7 +1,7 @@
 """Failure rates of checkpoints, smoothed over neighbouring epochs where they are smooth.
 
-A fixed budget asks for the best guess, not for proof, and neighbouring epochs of a run tell about each other. Rates get a
-Gaussian prior: a level per run, a curve over epochs, and a part of each checkpoint's own. How smooth the curve is and
+A fixed budget asks for the best guess, not for proof, and neighbouring epochs of a run tell about each other. Rates get
+a Gaussian prior: a level per run, a curve over epochs, and a part of each checkpoint's own. How smooth the curve is and
 how large each part is, the data say: models are weighted by their marginal likelihood (Rasmussen and Williams 2006,
 chapter 5), so rates that jump are left as they are.
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-REACHES = (1.0, 2.5, 6.0, 12.0)
+REACHES = (2.5, 6.0, 12.0)
 """Over how many neighbouring checkpoints the curve stays alike, in checkpoints."""
 HEIGHTS = (0.03, 0.12)
 """How far the curve swings, in rate."""

@@ -18,6 +18,7 @@ from service.database.models import (
     FindingRecord,
     Image,
     MeasureRecord,
+    Round,
     Run,
 )
 
@@ -93,6 +94,7 @@ def remove_evaluation(session: Session, evaluation_id: str) -> list[str]:
     unused = _remove_cells(session, Cell.evaluation_id == evaluation_id)
     session.execute(delete(Batch).where(Batch.evaluation_id == evaluation_id))
     session.execute(delete(Contender).where(Contender.evaluation_id == evaluation_id))
+    session.execute(delete(Round).where(Round.evaluation_id == evaluation_id))
     session.execute(delete(Evaluation).where(Evaluation.id == evaluation_id))
     return unused
 
