@@ -15,7 +15,6 @@ from benchmarks.decisions.worlds import TEN, World, good_run_rates, sweep_rates
 from service.rankings.allocation import Ending, Rules
 
 Floats = NDArray[np.float64]
-NOISY = {"sensitivity": 0.9, "specificity": 0.9}
 
 
 @dataclass(frozen=True)
@@ -38,10 +37,16 @@ INSTANCES = {
     "ten_shared": Instance(TEN_SHARED, (1200, 2400, 3600, 4800), (1200, 1800, 2400, 3000), 2000),
     "sweep": Instance(SWEEP, (1368, 2736, 5472, 9120, 13680, 18240), (1368, 1824, 2736, 3648, 4560), 1000),
     "ten_noisy": Instance(
-        replace(TEN_ALONE, **NOISY), (2400, 4800, 7200, 9600, 12000, 14400), (2400, 3600, 4800, 6000, 7200), 1000
+        replace(TEN_ALONE, sensitivity=0.9, specificity=0.9),
+        (2400, 4800, 7200, 9600, 12000, 14400),
+        (2400, 3600, 4800, 6000, 7200),
+        1000,
     ),
     "sweep_noisy": Instance(
-        replace(SWEEP, **NOISY), (5472, 10944, 18240, 27360, 36480), (2736, 4560, 5472, 7296, 9120), 500
+        replace(SWEEP, sensitivity=0.9, specificity=0.9),
+        (5472, 10944, 18240, 27360, 36480),
+        (2736, 4560, 5472, 7296, 9120),
+        500,
     ),
     "good_run": Instance(GOOD_RUN, (456, 912, 1368, 1824), (912, 1368, 1824, 2736), 1000),
 }
