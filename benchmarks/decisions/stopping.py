@@ -27,7 +27,7 @@ EQUALS = {
 
 def measure(quick: bool, rng: np.random.Generator) -> dict[str, Any]:
     """Errors of the sequential rule, with 95 % Wilson intervals, beside what it promises."""
-    races, blocks = (500, 40) if quick else (2000, 200)
+    races, blocks = (500, 40) if quick else (2000, 100)
     rules = Rules(None, margin=NEVER_TIED)
     null: dict[str, Any] = {}
     for name, world in EQUALS.items():
@@ -48,13 +48,13 @@ def measure(quick: bool, rng: np.random.Generator) -> dict[str, Any]:
     }
     if not quick:
         found["stops"] = {
-            "ten": _stop(adaptive(TEN_ALONE, Rules(None), 500, rng, 600, smooth=False)),
-            "ten_shared": _stop(adaptive(TEN_SHARED, Rules(None), 500, rng, 600, smooth=False)),
-            "good_run": _stop(adaptive(GOOD_RUN, Rules(None), 500, rng, 150)),
-            "good_run, at most 3,000 images": _stop(adaptive(GOOD_RUN, Rules(3000), 500, rng)),
+            "ten": _stop(adaptive(TEN_ALONE, Rules(None), 300, rng, 600, smooth=False)),
+            "ten_shared": _stop(adaptive(TEN_SHARED, Rules(None), 300, rng, 600, smooth=False)),
+            "good_run": _stop(adaptive(GOOD_RUN, Rules(None), 300, rng, 150)),
+            "good_run, at most 3,000 images": _stop(adaptive(GOOD_RUN, Rules(3000), 300, rng)),
             "ten_shared_noisy": _stop(
                 adaptive(
-                    replace(TEN_SHARED, sensitivity=0.9, specificity=0.9), Rules(None), 200, rng, 800, smooth=False
+                    replace(TEN_SHARED, sensitivity=0.9, specificity=0.9), Rules(None), 100, rng, 800, smooth=False
                 )
             ),
         }

@@ -379,7 +379,7 @@ def outcome_rows(session: Session, evaluation_id: str) -> Sequence[OutcomeRow]:
         .where(Contender.evaluation_id == evaluation_id)
         .where(or_(Cell.detection_id.is_not(None), Image.invalid.is_not(None)))
     )
-    return session.execute(query).all()  # type: ignore[return-value]  # rows are tuples
+    return [row._tuple() for row in session.execute(query)]
 
 
 def rounds(session: Session, evaluation_id: str) -> Sequence[Round]:

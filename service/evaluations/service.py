@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
 from sqlalchemy.orm import Session
 
 from detectors import Finding, Verdict

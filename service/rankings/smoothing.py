@@ -97,9 +97,8 @@ def smooth(rates: Floats, covariance: Floats, runs: NDArray[np.int64], places: F
     """
     known = np.isfinite(rates)
     noise = covariance + np.where(known, 0.0, 1e3)[..., None] * np.eye(rates.shape[-1])
-    with np.errstate(invalid="ignore"):
-        middle = np.nanmean(np.where(known, rates, np.nan), axis=-1, keepdims=True)
-    middle = np.where(np.isfinite(middle), middle, 0.5)
+    number = known.sum(-1, keepdims=True)
+    middle = np.where(known, rates, 0.0).sum(-1, keepdims=True) / np.maximum(number, 1) + 0.5 * (number == 0)
     values = np.where(known, rates, middle) - middle
     same_run = runs[:, None] == runs[None, :]
     distance = np.abs(places[:, None] - places[None, :])

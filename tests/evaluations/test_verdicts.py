@@ -6,6 +6,7 @@ from detectors import Severity, Verdict
 from service.evaluations.outcomes import outcome_table
 from service.evaluations.verdicts import pack, unpack
 from service.rankings import CellOutcome, FindingRow, Grade, OutcomeTable
+from tests.evaluations.world import small_suite
 
 FINDINGS = (
     FindingRow("cast", None, Verdict.HOLDS),
@@ -33,23 +34,23 @@ def test_every_verdict_comes_back() -> None:
 
 
 def test_nothing_gives_an_empty_table() -> None:
-    assert len(outcome_table([], {0: ("control", None)}, {"hug": ("cast",)})) == 0
+    assert len(outcome_table([], {0: ("control", None)}, small_suite())) == 0
 
 
 def test_the_table_from_columns_is_the_table_from_findings() -> None:
-    checks = ("cast", "hands", "fusion")
+    checks = ("cast", "fusion")
     rows = [
         (1, "hug", 7, None, pack(FINDINGS)),
         (0, "hug", 7, None, pack(FINDINGS[:1])),
         (1, "solo", 7, "black", None),
         (1, "hug", 13, None, None),
     ]
-    table = outcome_table(rows, {0: ("control", None), 1: ("v1", 4)}, SUITE)
+    table = outcome_table(rows, {0: ("control", None), 1: ("v1", 4)}, small_suite())
     expected = OutcomeTable.from_outcomes(
         [
             CellOutcome("v1", 4, "hug", 7, False, FINDINGS, checks),
             CellOutcome("control", None, "hug", 7, False, FINDINGS[:1], checks),
-            CellOutcome("v1", 4, "solo", 7, True, (), ("cast",)),
+            CellOutcome("v1", 4, "solo", 7, True, (), ("cast", "ahoge_bleed")),
             CellOutcome("v1", 4, "hug", 13, False, (), checks),
         ]
     )

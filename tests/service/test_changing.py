@@ -110,3 +110,26 @@ def test_evaluations_come_in_pages_newest_first(idle: TestClient, loras: list[Pa
     assert [each["id"] for each in first["evaluations"] + second["evaluations"]] == made[::-1]
     assert second["next"] is None
     assert idle.get("/v1/evaluations?cursor=YQ").status_code == 422
+
+
+def test_until_decided_it_plans_in_rounds_and_cannot_be_extended(client: TestClient, loras: list[Path]) -> None:
+    evaluation = begin(client, loras, seeds=None, epochs=None, until="decided", max_images=24)
+    state = wait(client, evaluation)
+    assert 6 < state["progress"]["judged"] == state["progress"]["total"] <= 24
+    board = client.get(f"/v1/evaluations/{evaluation}/leaderboard").json()
+    told = board["decision"]
+    assert (told["ended"], told["max_images"], told["images"]) == ("budget spent", 24, state["progress"]["total"])
+    assert {(entry["run"], entry["epoch"]) for entry in board["leaderboard"]} == {("kk", 4), ("kk", 8)}
+    assert board["leaderboard"][0]["epoch"] == told["epoch"]
+    assert told["rounds"][0]["seeds"] == {"hug": [7], "solo": [13]}
+    refused = client.post(f"/v1/evaluations/{evaluation}/extend", json={"seeds": [5]})
+    assert refused.status_code == 422
+    assert "larger budget" in refused.json()["detail"]
+    assert client.delete(f"/v1/evaluations/{evaluation}").status_code in (200, 204)
+
+
+def test_a_budget_without_a_goal_is_refused(idle: TestClient, loras: list[Path]) -> None:
+    upload(idle, "kk", loras[0])
+    refused = idle.post("/v1/evaluations", json={"runs": ["kk"], "suite_yaml": SUITE, "max_images": 24})
+    assert refused.status_code == 422
+    assert "needs a goal" in refused.json()["detail"]

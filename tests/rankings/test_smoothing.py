@@ -1,0 +1,79 @@
+"""Smoothed rates: what neighbours add, and what they must not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from service.rankings.smoothing import cell_likeness, draw, sampling_covariance, scenario_rates, smooth
+
+PLACES = np.arange(12, dtype=float)
+ONE_RUN = np.zeros(12, dtype=np.int64)
+
+
+def test_every_scenario_weighs_the_same() -> None:
+    rates, _ = scenario_rates(np.array([[6.0, 0.0]]), np.array([[6.0, 60.0]]))
+    assert rates == pytest.approx([0.5])
+
+
+def test_a_scenario_without_cells_is_left_out_and_nothing_is_no_rate() -> None:
+    rates, variances = scenario_rates(np.array([[1.0, 0.0], [0.0, 0.0]]), np.array([[4.0, 0.0], [0.0, 0.0]]))
+    assert rates[0] == pytest.approx(0.25)
+    assert np.isnan(rates[1])
+    assert (variances > 0).all()
+
+
+def test_a_few_passes_are_no_certainty() -> None:
+    _, variances = scenario_rates(np.array([[0.0], [3.0]]), np.array([[3.0], [6.0]]))
+    assert variances[0, 0] > 0.05
+
+
+def test_shared_cells_err_together_as_far_as_they_are_shared() -> None:
+    counts = np.array([[10.0], [40.0]])
+    covariance = sampling_covariance(np.full((2, 1), 0.2), counts, np.array(0.5))
+    assert np.diagonal(covariance) == pytest.approx([0.02, 0.005])
+    assert covariance[0, 1] == pytest.approx(0.5 * 0.2 / 40)
+
+
+def test_likeness_stays_within_its_range() -> None:
+    assert cell_likeness(np.array([-3.0, 1.0, 99.0]), np.array([4.0, 4.0, 4.0])) == pytest.approx([0.0, 0.25, 0.9])
+
+
+def test_neighbours_help_where_rates_are_smooth() -> None:
+    rng = np.random.default_rng(1)
+    truth = 0.2 + 0.02 * np.abs(PLACES - 6)
+    noise = 0.06
+    rates = truth + noise * rng.standard_normal((300, 12))
+    covariance = np.broadcast_to(noise**2 * np.eye(12), (300, 12, 12))
+    mean, _ = smooth(rates, covariance, ONE_RUN, PLACES)
+    assert np.square(mean - truth).mean() < 0.5 * noise**2
+
+
+def test_exact_rates_are_left_as_they_are() -> None:
+    truth = np.where(PLACES % 2 == 0, 0.1, 0.5)
+    mean, spread = smooth(truth, 1e-6 * np.eye(12), ONE_RUN, PLACES)
+    assert mean == pytest.approx(truth, abs=0.01)
+    assert np.sqrt(np.diagonal(spread)).max() < 0.01
+
+
+def test_an_unknown_rate_is_taken_from_its_neighbours_with_doubt() -> None:
+    rates = np.full(12, 0.2)
+    rates[5] = np.nan
+    mean, spread = smooth(rates, 1e-4 * np.eye(12), ONE_RUN, PLACES)
+    assert mean[5] == pytest.approx(0.2, abs=0.02)
+    assert spread[5, 5] > spread[2, 2]
+
+
+def test_runs_tell_nothing_about_each_other() -> None:
+    runs = np.repeat([0, 1], 6)
+    places = np.tile(np.arange(6.0), 2)
+    mean, _ = smooth(np.repeat([0.1, 0.6], 6), 1e-4 * np.eye(12), runs, places)
+    assert mean[5] == pytest.approx(0.1, abs=0.02)
+    assert mean[6] == pytest.approx(0.6, abs=0.02)
+
+
+def test_draws_have_the_mean_and_covariance_they_are_asked_for() -> None:
+    covariance = np.array([[0.04, 0.02], [0.02, 0.09]])
+    drawn = draw(np.array([0.3, 0.7]), covariance, np.random.default_rng(0), 40_000)
+    assert drawn.mean(1) == pytest.approx([0.3, 0.7], abs=0.01)
+    assert np.cov(drawn) == pytest.approx(covariance, abs=0.003)
