@@ -13,6 +13,7 @@ import argparse
 import importlib
 import importlib.util
 import json
+import sys
 import time
 from typing import Any
 
@@ -44,11 +45,14 @@ def measure(seed: int, quick: bool, only: str | None = None) -> dict[str, Any]:
         coverage = importlib.import_module("benchmarks.decisions.coverage")
         result["coverage"] = coverage.measure(seed, quick)
     if only in (None, "images"):
-        result["images_to_95"] = {
-            name: images.measure(instance, images.QUICK[name] if quick else instance.races, _stream(seed, place))
-            for place, (name, instance) in enumerate(images.INSTANCES.items())
-            if not quick or name in images.QUICK
-        }
+        result["images_to_95"] = {}
+        for place, (name, instance) in enumerate(images.INSTANCES.items()):
+            if quick and name not in images.QUICK:
+                continue
+            races = images.QUICK[name] if quick else instance.races
+            result["images_to_95"][name] = images.measure(instance, races, _stream(seed, place))
+            if not quick:
+                print(name, json.dumps(result["images_to_95"][name]), file=sys.stderr, flush=True)
     if only in (None, "stopping"):
         stops = stopping.measure(quick, _stream(seed, 100))
         result["type_one_error"] = stops["rate"]

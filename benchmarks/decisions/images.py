@@ -33,22 +33,22 @@ SWEEP = World(sweep_rates(), scenarios=12, spread=0.7, shared=0.4, neighbours=0.
 GOOD_RUN = World(good_run_rates(), scenarios=12, spread=0.7, shared=0.4, neighbours=0.3, by_seed=0.1)
 
 INSTANCES = {
-    "ten": Instance(TEN_ALONE, (1200, 2400, 3600, 4800, 6000), (1200, 1800, 2400, 3000), 1500),
-    "ten_shared": Instance(TEN_SHARED, (1200, 2400, 3600, 4800), (1200, 1800, 2400), 1000),
-    "sweep": Instance(SWEEP, (1368, 2736, 5472, 9120, 13680, 18240), (1368, 1824, 2736, 3648), 600),
+    "ten": Instance(TEN_ALONE, (1200, 2400, 3600, 4800, 6000), (1200, 1800, 2400, 3000), 1000),
+    "sweep": Instance(SWEEP, (1368, 2736, 5472, 9120, 13680, 18240), (1368, 1824, 2736, 3648), 300),
+    "ten_shared": Instance(TEN_SHARED, (1200, 2400, 3600, 4800), (1200, 1800, 2400), 400),
+    "good_run": Instance(GOOD_RUN, (456, 912, 1368, 1824), (912, 1368, 1824), 150),
     "ten_noisy": Instance(
         replace(TEN_ALONE, sensitivity=0.9, specificity=0.9),
         (2400, 4800, 7200, 9600, 12000, 14400),
         (3600, 4800, 6000, 7200),
-        500,
+        250,
     ),
     "sweep_noisy": Instance(
         replace(SWEEP, sensitivity=0.9, specificity=0.9),
         (5472, 10944, 18240, 27360, 36480),
         (3648, 5472, 7296),
-        200,
+        100,
     ),
-    "good_run": Instance(GOOD_RUN, (456, 912, 1368, 1824), (912, 1368, 1824), 400),
 }
 QUICK = {"ten": 300, "sweep": 100}
 """Races of the quick measurement."""

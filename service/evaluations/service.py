@@ -17,7 +17,7 @@ from service.database.models import Checkpoint as CheckpointRow
 from service.database.models import Contender, Detection, Evaluation
 from service.errors import Conflict, NotFound
 from service.evaluations import changing, repository
-from service.evaluations.decision import decision, order
+from service.evaluations.decision import decision, order, sentences
 from service.evaluations.estimates import LOOKED_AT, seconds_left
 from service.evaluations.executor import Progress, Status
 from service.evaluations.lease import is_alive
@@ -229,15 +229,17 @@ class EvaluationService:
             evaluation = _found(repository.find(session, evaluation_id), evaluation_id)
             contenders = repository.contenders(session, evaluation_id)
             rows = repository.outcome_rows(session, evaluation_id)
-            plans = [RoundPlan.model_validate(each.plan) for each in repository.rounds(session, evaluation_id)]
         request = EvaluationRequest.restore(evaluation.request)
-        checkpoints = _checkpoints(contenders)
+        plans = self._plans(evaluation_id)
+        checkpoints = _checkpoints(contenders, plans)
         table = outcome_table(rows, checkpoints, request.suite)
-        given: dict[str, Any] = {"measures": self.measures(evaluation), **ranking_arguments(request.suite, use)}
+        given = {
+            **ranking_arguments(request.suite, use),
+            "measures": self.measures(evaluation),
+            "places": _race_order(plans, checkpoints),
+        }
         found = answer(table, **given).model_dump(mode="json")
         if plans:
-            gone = {place: ("a removed checkpoint", None) for place in plans[0].playing if place not in checkpoints}
-            checkpoints = {**gone, **checkpoints}
             found |= _raced(found, table, plans, checkpoints, budget_of(request), given)
         return {
             "evaluation": evaluation.id,
@@ -246,6 +248,10 @@ class EvaluationService:
             "unverified": unverified_checks(request),
             "unanswered": unanswered_checks(request),
         }
+
+    def _plans(self, evaluation_id: str) -> list[RoundPlan]:
+        with self._database.reading() as session:
+            return [RoundPlan.model_validate(each.plan) for each in repository.rounds(session, evaluation_id)]
 
     def measures(self, evaluation: Evaluation) -> dict[Cell, dict[str, float | str]]:
         """What was measured of each image's looks, by cell: a word or a number by name and character."""
@@ -284,6 +290,11 @@ class EvaluationService:
         state = self.state(evaluation_id)
         request = EvaluationRequest.restore(state.evaluation.request)
         suite = request.suite
+        plans = self._plans(evaluation_id)
+        checkpoints = _checkpoints(state.contenders, plans)
+        facts = _facts(state, request)
+        if plans:
+            facts["decision"] = " ".join(sentences(plans, checkpoints, budget_of(request)))
         return build_view(
             self.images(state.evaluation),
             [ReportScenario(each.name, each.prompt, each.checks) for each in suite.scenarios],
@@ -292,8 +303,12 @@ class EvaluationService:
             suite=f"{suite.name} {suite.version}",
             picture_url=picture_url,
             planned=state.progress.total,
-            facts=_facts(state, request),
-            ranked_by={**ranking_arguments(suite), "measures": self.measures(state.evaluation)},
+            facts=facts,
+            ranked_by={
+                **ranking_arguments(suite),
+                "measures": self.measures(state.evaluation),
+                "places": _race_order(plans, checkpoints),
+            },
             pinned_seeds=suite.pinned_seeds,
             unverified=unverified_checks(request),
         )
@@ -318,10 +333,19 @@ def _time_left(session: Session, evaluation: Evaluation) -> float | None:
     return seconds_left(finishes, repository.open_batches(session, evaluation.id))
 
 
-def _checkpoints(contenders: Sequence[Contender]) -> dict[int, Checkpoint]:
-    """Run and epoch of each contender by its position; the control's run is ``control``."""
+def _race_order(plans: Sequence[RoundPlan], checkpoints: Mapping[int, Checkpoint]) -> dict[Checkpoint, int]:
+    """Each checkpoint's place in the race; empty where there is none, or its first round is not done."""
+    return {checkpoints[place]: rank for rank, place in enumerate(order(plans))} if plans else {}
+
+
+def _checkpoints(contenders: Sequence[Contender], plans: Sequence[RoundPlan]) -> dict[int, Checkpoint]:
+    """Run and epoch of each contender by its position; the control's run is ``control``.
+
+    Those that were removed since they raced have their place too.
+    """
     names = run_names([each.checkpoint for each in contenders])
-    return {
+    raced = plans[0].playing if plans else []
+    return {place: ("a removed checkpoint", None) for place in raced} | {
         each.position: (names[each.checkpoint.id], each.checkpoint.epoch) if each.checkpoint else (CONTROL, None)
         for each in contenders
     }
@@ -335,11 +359,10 @@ def _raced(
     max_images: int,
     given: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """What rounds change in an answer: the race's order, and advice from those that were not dropped.
+    """What rounds change in an answer: advice comes from those that were not dropped, and the decision is first.
 
     A lucky first round is no lead: a dropped checkpoint has few images, and must not be recommended for them.
     """
-    ranks = {checkpoints[place]: rank for rank, place in enumerate(order(plans))}
     racing = {checkpoints[place] for place in order(plans, racing_only=True)} or set(checkpoints.values())
     kept = [place in racing or place[0] == CONTROL for place in table.checkpoints]
     among = answer(table.keep(np.array(kept, dtype=bool)[table.checkpoint]), **given).model_dump(mode="json")
@@ -349,10 +372,8 @@ def _raced(
     return {
         "leaderboard": [
             {**entry, "standing": (fates.get(name) or {}).get("standing", drops.get(name, entry["standing"]))}
-            for name, entry in sorted(
-                (((entry["run"], entry["epoch"]), entry) for entry in found["leaderboard"]),
-                key=lambda pair: ranks.get(pair[0], len(ranks)),
-            )
+            for entry in found["leaderboard"]
+            for name in [(entry["run"], entry["epoch"])]
         ],
         "not_separable": among["not_separable"],
         "recommendation": among["recommendation"],
