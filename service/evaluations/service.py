@@ -233,6 +233,9 @@ class EvaluationService:
         plans = self._plans(evaluation_id)
         checkpoints = _checkpoints(contenders, plans)
         table = outcome_table(rows, checkpoints, request.suite)
+        if run is not None:
+            wanted = [name == CONTROL or name.partition(" [")[0] == run for name, _ in table.checkpoints]
+            table = table.keep(np.array(wanted, dtype=bool)[table.checkpoint])
         given = {
             **ranking_arguments(request.suite, use),
             "measures": self.measures(evaluation),
