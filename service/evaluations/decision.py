@@ -77,7 +77,7 @@ def sentences(plans: Sequence[RoundPlan], checkpoints: Mapping[int, Checkpoint],
     if tally is not None and tally.interval is not None and tally.rate is not None:
         low, high = map(percent, tally.interval)
         said.append(
-            f"On fresh seeds, made after the choice: {tally.fails} of {tally.measured} images of {label} failed "
+            f"On fresh seeds that only the finalists got: {tally.fails} of {tally.measured} images of {label} failed "
             f"({percent(tally.rate)}; 95% interval {low} to {high})."
         )
     said += _why(plans, checkpoints)
@@ -89,12 +89,15 @@ def _headline(last: RoundPlan, label: str, checkpoints: Mapping[int, Checkpoint]
     others = ", ".join(_label(checkpoints[place]) for place in last.tied)
     if last.ending == "leader":
         return (
-            f"Decided: {label}. Each other checkpoint was shown to be worse, by a test that drops the best one with at "
-            f"most {percent(rules.level)} however often one looks."
+            f"Decided: {label}. Each other checkpoint was shown to be worse, by a test that drops the best one with a "
+            f"probability of at most {percent(rules.level)}, however often one looks."
         )
     if last.ending == "tie":
         points = f"{100 * rules.margin:g} points"
-        return f"A tie: {label} and {others} are within {points} of each other as far as it matters: take any of them."
+        return (
+            f"A tie: {label}, {others}. With {percent(NEAR)} probability each, these fail at most {points} more often "
+            "than the best one: take any of them."
+        )
     rest = f" Still in the race: {others}." if others else ""
     chance = next((each.chance_best for each in last.standing if each.contender == last.pick), None)
     sure = f" (chance of being the best of those still in the race: {percent(chance)})" if chance is not None else ""

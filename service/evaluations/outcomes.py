@@ -7,19 +7,23 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from service.evaluations.repository import OutcomeRow
+from service.evaluations.requests import EvaluationRequest
+from service.evaluations.trust import unanswered_checks
 from service.evaluations.verdicts import unpack
 from service.rankings import Checkpoint, OutcomeTable
-from service.suites import Suite
 
 
-def outcome_table(rows: Sequence[OutcomeRow], checkpoints: Mapping[int, Checkpoint], suite: Suite) -> OutcomeTable:
+def outcome_table(
+    rows: Sequence[OutcomeRow], checkpoints: Mapping[int, Checkpoint], request: EvaluationRequest
+) -> OutcomeTable:
     """Build the table of an evaluation's images.
 
     Args:
         rows: from :func:`service.evaluations.repository.outcome_rows`.
         checkpoints: run and epoch of each contender by its position, the control's included.
-        suite: says which checks a scenario asks for, and which seeds are pinned.
+        request: says which checks a scenario asks for, and which seeds are pinned.
     """
+    suite, unanswered = request.suite, unanswered_checks(request).keys()
     positions, scenarios, seeds, invalid, texts = zip(*rows, strict=True) if rows else ((), (), (), (), ())
     contenders = {position: code for code, position in enumerate(checkpoints)}
     names: dict[str, int] = {}
@@ -39,6 +43,6 @@ def outcome_table(rows: Sequence[OutcomeRow], checkpoints: Mapping[int, Checkpoi
         check=found.check,
         character=found.character,
         grade=found.grade,
-        expected={scenario.name: scenario.checks for scenario in suite.scenarios},
+        expected={scenario.name: set(scenario.checks) - unanswered for scenario in suite.scenarios},
         pinned=np.isin(seed, suite.pinned_seeds) if suite.pinned_seeds else None,
     )

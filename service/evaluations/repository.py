@@ -11,6 +11,7 @@ from sqlalchemy import and_, func, or_, select, update
 from sqlalchemy.orm import Session, selectinload
 
 from detectors import Finding, Measure
+from detectors.findings import UNANSWERED
 from service.database.models import (
     Batch,
     Cell,
@@ -224,7 +225,11 @@ def store_detection(session: Session, image_sha256: str, key: str, judged: Judge
         detection = Detection(image_sha256=image_sha256, detector_key=key)
         session.add(detection)
     detection.failure = judged.failure
-    rows = [FindingRow(each.check, each.character, each.verdict, each.severity) for each in judged.findings]
+    rows = [
+        FindingRow(each.check, each.character, each.verdict, each.severity)
+        for each in judged.findings
+        if each.detector != UNANSWERED  # the profile has nothing for it: in no rate, see ``unanswered_checks``
+    ]
     detection.verdicts = None if judged.failure else pack(rows)
     detection.findings = [_record(position, finding) for position, finding in enumerate(judged.findings)]
     detection.measures = [

@@ -133,7 +133,7 @@ def next_rows(session: Session, evaluation: models.Evaluation) -> list[models.Ba
     if request.until is None or (plans and plans[-1].phase == "over"):
         return []
     contenders = repository.contenders(session, evaluation.id)
-    race = _Race(request, contenders, _outcomes(session, evaluation.id, request.suite))
+    race = _Race(request, contenders, _outcomes(session, evaluation.id, request))
     for number, plan in enumerate(plans):
         race.replay(number, plan)
     plan = race.next()
@@ -158,11 +158,11 @@ def _batches(
     return list(plan_more(evaluation, chosen, cells, request.batch_size, position))
 
 
-def _outcomes(session: Session, evaluation_id: str, suite: Suite) -> dict[tuple[int, str, int], float]:
+def _outcomes(session: Session, evaluation_id: str, request: EvaluationRequest) -> dict[tuple[int, str, int], float]:
     """1 fails, 0 does not, by contender, scenario and seed; what was not measured is absent."""
     rows = repository.outcome_rows(session, evaluation_id)
     positions = sorted({row[0] for row in rows})
-    table = outcome_table(rows, {position: ("contender", position) for position in positions}, suite)
+    table = outcome_table(rows, {position: ("contender", position) for position in positions}, request)
     grades = table.image_grades()
     return {
         (int(table.checkpoints[checkpoint][1] or 0), table.scenarios[scenario], seed): float(grade in FAILING)

@@ -232,7 +232,7 @@ class EvaluationService:
         request = EvaluationRequest.restore(evaluation.request)
         plans = self._plans(evaluation_id)
         checkpoints = _checkpoints(contenders, plans)
-        table = outcome_table(rows, checkpoints, request.suite)
+        table = outcome_table(rows, checkpoints, request)
         if run is not None:
             wanted = [name == CONTROL or name.partition(" [")[0] == run for name, _ in table.checkpoints]
             table = table.keep(np.array(wanted, dtype=bool)[table.checkpoint])

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from detectors import Severity, Verdict
 from service.evaluations.outcomes import outcome_table
+from service.evaluations.requests import EvaluationRequest
 from service.evaluations.verdicts import pack, unpack
 from service.rankings import CellOutcome, FindingRow, Grade, OutcomeTable
 from tests.evaluations.world import small_suite
 
+REQUEST = EvaluationRequest(suite=small_suite(), checkpoints=("a",))
 FINDINGS = (
     FindingRow("cast", None, Verdict.HOLDS),
     FindingRow("hands", "Kei", Verdict.FAILS, Severity.LOST),
@@ -34,7 +36,7 @@ def test_every_verdict_comes_back() -> None:
 
 
 def test_nothing_gives_an_empty_table() -> None:
-    assert len(outcome_table([], {0: ("control", None)}, small_suite())) == 0
+    assert len(outcome_table([], {0: ("control", None)}, REQUEST)) == 0
 
 
 def test_the_table_from_columns_is_the_table_from_findings() -> None:
@@ -45,7 +47,7 @@ def test_the_table_from_columns_is_the_table_from_findings() -> None:
         (1, "solo", 7, "black", None),
         (1, "hug", 13, None, None),
     ]
-    table = outcome_table(rows, {0: ("control", None), 1: ("v1", 4)}, small_suite())
+    table = outcome_table(rows, {0: ("control", None), 1: ("v1", 4)}, REQUEST)
     expected = OutcomeTable.from_outcomes(
         [
             CellOutcome("v1", 4, "hug", 7, False, FINDINGS, checks),
