@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from service.evaluations.rounds import Drop, RoundPlan
-from service.rankings import Checkpoint, Tally, percent
+from service.rankings import CONTROL, Checkpoint, OutcomeTable, Tally, answer, percent
 from service.rankings.allocation import NEAR, Rules
 
 ENDINGS = {"leader": "leader", "tie": "tie", "budget": "budget spent"}
@@ -82,6 +84,43 @@ def sentences(plans: Sequence[RoundPlan], checkpoints: Mapping[int, Checkpoint],
         )
     said += _why(plans, checkpoints)
     return said
+
+
+def race_order(plans: Sequence[RoundPlan], checkpoints: Mapping[int, Checkpoint]) -> dict[Checkpoint, int]:
+    """Each checkpoint's place in the race; empty where there is none, or its first round is not done."""
+    return {checkpoints[place]: rank for rank, place in enumerate(order(plans))} if plans else {}
+
+
+def advise(
+    found: dict[str, Any],
+    table: OutcomeTable,
+    plans: Sequence[RoundPlan],
+    checkpoints: Mapping[int, Checkpoint],
+    max_images: int,
+    given: Mapping[str, Any],
+) -> dict[str, Any]:
+    """What rounds change in an answer: advice comes from those that were not dropped, and the decision is first.
+
+    A lucky first round is no lead: a dropped checkpoint has few images, and must not be recommended for them.
+    """
+    racing = {checkpoints[place] for place in order(plans, racing_only=True)} or set(checkpoints.values())
+    kept = [place in racing or place[0] == CONTROL for place in table.checkpoints]
+    among = answer(table.keep(np.array(kept, dtype=bool)[table.checkpoint]), **given).model_dump(mode="json")
+    fates = {(each["run"], each["epoch"]): each for each in among["leaderboard"]}
+    drops = {checkpoints[drop.contender]: drop.how for plan in plans for drop in plan.dropped}
+    told = decision(plans, checkpoints, max_images=max_images, images=len(table))
+    return {
+        "leaderboard": [
+            {**entry, "standing": (fates.get(name) or {}).get("standing", drops.get(name, entry["standing"]))}
+            for entry in found["leaderboard"]
+            for name in [(entry["run"], entry["epoch"])]
+        ],
+        "not_separable": among["not_separable"],
+        "recommendation": among["recommendation"],
+        "sweet_spot": among["sweet_spot"],
+        "decision": told,
+        "summary": [*told["sentences"], *among["summary"]],
+    }
 
 
 def _headline(last: RoundPlan, label: str, checkpoints: Mapping[int, Checkpoint], max_images: int) -> str:

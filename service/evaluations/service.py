@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from service.database.models import Checkpoint as CheckpointRow
 from service.database.models import Contender, Detection, Evaluation
 from service.errors import Conflict, NotFound
 from service.evaluations import changing, repository
-from service.evaluations.decision import decision, order, sentences
+from service.evaluations.decision import advise, race_order, sentences
 from service.evaluations.estimates import LOOKED_AT, seconds_left
 from service.evaluations.executor import Progress, Status
 from service.evaluations.lease import is_alive
@@ -27,7 +27,7 @@ from service.evaluations.ranked_by import ranking_arguments, values_of
 from service.evaluations.requests import EvaluationRequest
 from service.evaluations.rounds import RoundPlan, budget_of, check_budget, next_rows
 from service.evaluations.trust import unanswered_checks, unverified_checks
-from service.rankings import CONTROL, Checkpoint, OutcomeTable, answer
+from service.rankings import CONTROL, Checkpoint, answer
 from service.rankings.locking import Cell
 from service.reports.views import ReportImage, ReportScenario, ReportView, build_view
 from service.storage import repository as storage
@@ -239,11 +239,11 @@ class EvaluationService:
         given = {
             **ranking_arguments(request.suite, use),
             "measures": self.measures(evaluation),
-            "places": _race_order(plans, checkpoints),
+            "places": race_order(plans, checkpoints),
         }
         found = answer(table, **given).model_dump(mode="json")
         if plans:
-            found |= _raced(found, table, plans, checkpoints, budget_of(request), given)
+            found |= advise(found, table, plans, checkpoints, budget_of(request), given)
         return {
             "evaluation": evaluation.id,
             "status": evaluation.status,
@@ -310,7 +310,7 @@ class EvaluationService:
             ranked_by={
                 **ranking_arguments(suite),
                 "measures": self.measures(state.evaluation),
-                "places": _race_order(plans, checkpoints),
+                "places": race_order(plans, checkpoints),
             },
             pinned_seeds=suite.pinned_seeds,
             unverified=unverified_checks(request),
@@ -336,11 +336,6 @@ def _time_left(session: Session, evaluation: Evaluation) -> float | None:
     return seconds_left(finishes, repository.open_batches(session, evaluation.id))
 
 
-def _race_order(plans: Sequence[RoundPlan], checkpoints: Mapping[int, Checkpoint]) -> dict[Checkpoint, int]:
-    """Each checkpoint's place in the race; empty where there is none, or its first round is not done."""
-    return {checkpoints[place]: rank for rank, place in enumerate(order(plans))} if plans else {}
-
-
 def _checkpoints(contenders: Sequence[Contender], plans: Sequence[RoundPlan]) -> dict[int, Checkpoint]:
     """Run and epoch of each contender by its position; the control's run is ``control``.
 
@@ -351,38 +346,6 @@ def _checkpoints(contenders: Sequence[Contender], plans: Sequence[RoundPlan]) ->
     return {place: ("a removed checkpoint", None) for place in raced} | {
         each.position: (names[each.checkpoint.id], each.checkpoint.epoch) if each.checkpoint else (CONTROL, None)
         for each in contenders
-    }
-
-
-def _raced(
-    found: dict[str, Any],
-    table: OutcomeTable,
-    plans: Sequence[RoundPlan],
-    checkpoints: Mapping[int, Checkpoint],
-    max_images: int,
-    given: Mapping[str, Any],
-) -> dict[str, Any]:
-    """What rounds change in an answer: advice comes from those that were not dropped, and the decision is first.
-
-    A lucky first round is no lead: a dropped checkpoint has few images, and must not be recommended for them.
-    """
-    racing = {checkpoints[place] for place in order(plans, racing_only=True)} or set(checkpoints.values())
-    kept = [place in racing or place[0] == CONTROL for place in table.checkpoints]
-    among = answer(table.keep(np.array(kept, dtype=bool)[table.checkpoint]), **given).model_dump(mode="json")
-    fates = {(each["run"], each["epoch"]): each for each in among["leaderboard"]}
-    drops = {checkpoints[drop.contender]: drop.how for plan in plans for drop in plan.dropped}
-    told = decision(plans, checkpoints, max_images=max_images, images=len(table))
-    return {
-        "leaderboard": [
-            {**entry, "standing": (fates.get(name) or {}).get("standing", drops.get(name, entry["standing"]))}
-            for entry in found["leaderboard"]
-            for name in [(entry["run"], entry["epoch"])]
-        ],
-        "not_separable": among["not_separable"],
-        "recommendation": among["recommendation"],
-        "sweet_spot": among["sweet_spot"],
-        "decision": told,
-        "summary": [*told["sentences"], *among["summary"]],
     }
 
 
