@@ -247,6 +247,7 @@ class EvaluationService:
         return {
             "evaluation": evaluation.id,
             "status": evaluation.status,
+            "decision": None,  # only rounds come to one
             **found,
             "unverified": unverified_checks(request),
             "unanswered": unanswered_checks(request),
