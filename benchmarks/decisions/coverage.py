@@ -72,9 +72,10 @@ def measure(seed: int, quick: bool) -> dict[str, Any]:
     Returns:
         ``mean``: coverage over all promised cells; ``below_exact``: share of them that lie below the method's exact
         coverage by more than the simulation's error; ``worst``: the largest shortfall; ``cells``: each of them; and
-        ``wrong_exclusions`` and ``false_onsets``.
+        ``wrong_exclusions``, ``right_picks`` and ``false_onsets``.
     """
     from benchmarks.decisions.exclusions import false_onsets, wrong_exclusions
+    from benchmarks.decisions.picks import right_picks
 
     grids = QUICK if quick else FULL
     cells = [
@@ -92,6 +93,7 @@ def measure(seed: int, quick: bool) -> dict[str, Any]:
         "by_interval": _by_interval(cells),
         "cells": [{**asdict(cell), "below": cell.is_below} for cell in cells],
         "wrong_exclusions": wrong_exclusions(seed, 100 if quick else 1000),
+        "right_picks": right_picks(seed, 100 if quick else 1000),
         "false_onsets": false_onsets(seed, 20 if quick else 200),
     }
 

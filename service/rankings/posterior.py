@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,10 +12,13 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-WIDTHS = (0.75, 1.5, 3.0)
-"""How far neighbours reach, in steps between saved epochs (standard deviation of the kernel)."""
-STRENGTHS = (0.0, 0.05, 0.15, 0.4, 1.0)
+WIDTHS = (0.75, 1.5, 3.0, math.inf)
+"""How far neighbours reach, in steps between saved epochs (standard deviation of the kernel). Without end, all epochs
+of a run count alike: they are then pulled together, and keep their order."""
+STRENGTHS = (0.0, 0.02, 0.05, 0.15, 0.4, 1.0)
 """What one image of a neighbour right beside counts, as part of an image of one's own."""
+LOCAL_GAIN = 1.0
+"""By so much log probability a kernel that prefers neighbours has to predict better than one that does not."""
 DRAWS = 4000
 FAR = 1e6
 """Steps between the epochs before and after a break: no kernel reaches so far."""
@@ -25,7 +29,7 @@ class Smoothing:
     """How much a run's neighbouring epochs say about each other.
 
     Attributes:
-        width: reach of the kernel, in steps between saved epochs.
+        width: reach of the kernel, in steps between saved epochs; infinite where all epochs of the run count alike.
         strength: what one image of a neighbour right beside counts, 0..1; 0 means nothing is borrowed.
     """
 
@@ -139,7 +143,7 @@ def epoch_steps(epochs: Sequence[int]) -> Floats:
 def kernel(steps: Floats, smoothing: Smoothing) -> Floats:
     """What each other checkpoint's images count for each, shape ``(checkpoints, checkpoints)``, diagonal 0."""
     distance = np.abs(steps[:, None] - steps[None, :])
-    weights = smoothing.strength * np.exp(-0.5 * (distance / smoothing.width) ** 2)
+    weights = smoothing.strength * np.exp(-0.5 * (distance / smoothing.width) ** 2) * (distance < FAR / 2)
     np.fill_diagonal(weights, 0.0)
     return np.asarray(weights, dtype=np.float64)
 
@@ -148,7 +152,8 @@ def choose_smoothing(counts: Floats, steps: Floats) -> Smoothing:
     """The smoothing under which the others' images best predict each checkpoint's own.
 
     It maximises the sum over checkpoints of the Dirichlet-multinomial log probability of its counts, with the prior
-    that its neighbours give it (a pseudo-likelihood, Besag 1975). Nothing is borrowed unless that predicts better.
+    that its neighbours give it (a pseudo-likelihood, Besag 1975). Nothing is borrowed unless that predicts better, and
+    neighbours are preferred to other epochs only if that predicts better by :data:`LOCAL_GAIN`.
 
     Args:
         counts: shape ``(checkpoints, levels)``.
@@ -159,7 +164,11 @@ def choose_smoothing(counts: Floats, steps: Floats) -> Smoothing:
         for strength in STRENGTHS
         for width in (WIDTHS if strength else WIDTHS[:1])  # without strength the reach is no matter
     ]
-    scores = [log_evidence(counts, 1 / counts.shape[1] + kernel(steps, option) @ counts).sum() for option in options]
+    scores = [
+        log_evidence(counts, 1 / counts.shape[1] + kernel(steps, option) @ counts).sum()
+        - (LOCAL_GAIN if option.strength and math.isfinite(option.width) else 0.0)
+        for option in options
+    ]
     return options[int(np.argmax(scores))]
 
 

@@ -256,7 +256,9 @@ class RunOut(Part):
     locking: list[LockingOut] = Field(description="Looks that lock.")
     curves: list[CurveOut] = Field(description="Likeness, sharpness and other numbers by epoch.")
     following: FollowingOut = Field(description="Asked changes.")
-    smoothing_width: float = Field(description="How far neighbouring epochs speak for each other, in saved epochs.")
+    smoothing_width: float | None = Field(
+        description="How far neighbouring epochs speak for each other, in saved epochs; null: all alike."
+    )
     smoothing_strength: float = Field(description="What a neighbour's image counts; 0 means nothing is borrowed.")
 
 

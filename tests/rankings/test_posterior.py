@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -62,6 +64,15 @@ def test_smooth_rates_borrow_and_jagged_ones_do_not() -> None:
     jagged = np.array([[50 - fails, fails] for fails in (2, 40, 1, 38, 3, 41, 2, 39, 1, 42, 2, 40)], dtype=float)
     assert choose_smoothing(smooth, steps).strength >= 0.4
     assert choose_smoothing(jagged, steps).strength == 0.0
+
+
+def test_epochs_that_all_count_alike_keep_their_order_and_stop_at_a_break() -> None:
+    steps = np.array([0.0, 1.0, 2.0, 2.0 + 1e6])
+    weights = kernel(steps, Smoothing(math.inf, 0.1))
+    assert weights[0].tolist() == pytest.approx([0.0, 0.1, 0.1, 0.0])
+    counts = np.array([[20.0, 10.0], [22.0, 8.0], [19.0, 11.0], [21.0, 9.0]])
+    pulled = 0.5 + counts + kernel(np.arange(4.0), Smoothing(math.inf, 0.1)) @ counts
+    assert np.argsort(pulled[:, 1] / pulled.sum(axis=1)).tolist() == np.argsort(counts[:, 1]).tolist()
 
 
 def test_a_lucky_epoch_among_worse_neighbours_is_believed_less() -> None:
