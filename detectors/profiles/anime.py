@@ -103,17 +103,21 @@ class AnimeSight:
         for p, person in enumerate(people):
             for c, character in enumerate(cast):
                 fit[p, c] = sum(person.evidence[character.name].values())
+        matched = assign(
+            cast,
+            fit,
+            [person.head.answers if person.head else {} for person in people],
+            [float(np.log(max(person.score, 1e-6))) for person in people],
+        )
+        copies = {
+            own: other for own, other in matched.copies.items() if _copied(people[matched.matches[own]], own, other)
+        }
         return Context(
             size=(image.shape[0], image.shape[1]),
             factor=factor,
             expectation=expectation,
             people=tuple(people),
-            assignment=assign(
-                cast,
-                fit,
-                [person.head.answers if person.head else {} for person in people],
-                [float(np.log(max(person.score, 1e-6))) for person in people],
-            ),
+            assignment=replace(matched, copies=copies),
             hands=self._hands(image, bodies, factor) if "hands" in expectation.checks else (),
             mediapipe=self.landmarks is not None,
         )
@@ -218,6 +222,13 @@ def _answers(tags: Mapping[str, float]) -> dict[str, tuple[float, ...]]:
         if max(odds) >= LIKELY:
             answers[question] = tuple(p / sum(odds) for p in odds)
     return answers
+
+
+def _copied(person: Person, own: str, other: str) -> bool:
+    """Whether everything that tells two characters apart says "the other"; hair alone is bleed, not a copy."""
+    mine, theirs = person.evidence[own], person.evidence[other]
+    telling = [theirs[source] - mine[source] for source in mine if source in theirs and theirs[source] != mine[source]]
+    return len(telling) > 1 and all(nats > 0 for nats in telling)
 
 
 def _evidence(character: Character, tags: Mapping[str, float], apart: float | None) -> dict[str, float]:

@@ -115,6 +115,14 @@ def test_hair_that_bled_is_on_her_whose_clothes_she_wears(anime: DetectorSet, as
     assert found["hair_bleed", "kana"].verdict is Verdict.HOLDS
 
 
+def test_hair_alone_makes_nobody_a_copy(anime: DetectorSet, asked: Expectation) -> None:
+    bare = replace(asked, cast=tuple(replace(character, references=()) for character in asked.cast))
+    assert judge(anime, bare, [replace(KEI, hair=YELLOW), KANA])["cast", None].verdict is Verdict.HOLDS
+    twice = judge(anime, bare, [replace(KANA, at=KEI.at), KANA])["cast", None]
+    assert twice.verdict is Verdict.FAILS
+    assert "twice" in twice.reason
+
+
 def test_clothes_that_bled(anime: DetectorSet, asked: Expectation) -> None:
     found = judge(anime, asked, [replace(KEI, outfit=KANA.outfit), KANA])
     assert found["outfit_bleed", "kei"].verdict is Verdict.FAILS
