@@ -62,7 +62,7 @@ class Folder:
             InvalidInput: the base's weights are quantised or not in memory.
         """
         plan = self._plan(adapters)
-        self._place(adapter for adapter, _ in adapters)
+        self._place(plan)
         try:
             with torch.no_grad():
                 self._write_base(self._changed - set(plan))
@@ -101,10 +101,9 @@ class Folder:
             self._known[likeness] = _targets(adapter.path, layouts, self._names, self._modules)
         return self._known[likeness]
 
-    def _place(self, adapters: Iterable[Adapter]) -> None:
-        """Move each adapter's factors to the weights' device once; those of the last fold stay there while in use."""
-        devices = {parameter.device for module in self._modules.values() for parameter in module.parameters(False)}
-        wanted = [(adapter, device) for adapter in adapters for device in devices]
+    def _place(self, plan: Mapping[torch.nn.Parameter, list[tuple[Adapter, int, str, float]]]) -> None:
+        """Move each adapter's factors to its weights' device once; those of the last fold stay there while in use."""
+        wanted = {(part[0], parameter.device) for parameter, parts in plan.items() for part in parts}
         self._placed = {key: self._placed.get(key) or key[0].to(key[1]) for key in wanted}
 
     def _write(self, parameter: torch.nn.Parameter, parts: list[tuple[Adapter, int, str, float]]) -> None:

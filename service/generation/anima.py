@@ -59,6 +59,8 @@ class AnimaGenerator(DiffusersGenerator[torch.Tensor]):
             )
         self._components = {name: components[name] for name in COMPONENTS}
         use_single_frame(components["vae"])
+        if components["vae"].device.type == "cuda":
+            components["vae"].enable_slicing()  # one image fills a GPU; a whole batch would only fill its memory
         shift = components["scheduler"].config.shift
         self._scheduler = FlowMatchERSDEScheduler(shift=shift) if settings.sampler == "er_sde" else None
         with quiet_diffusers():

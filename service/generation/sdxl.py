@@ -80,6 +80,8 @@ class SDXLGenerator(DiffusersGenerator[SDXLText]):
             kind: Any = StableDiffusionXLPipeline
             self._pipeline = kind(**parts, add_watermarker=False)
         self._pipeline.set_progress_bar_config(disable=True)
+        if components["vae"].device.type == "cuda":
+            components["vae"].enable_slicing()  # one image fills a GPU; a whole batch would only fill its memory
         folded = {name: components[name] for name in ("unet", *sorted(TEXT_MODELS))}
         super().__init__(folded, TEXT_MODELS, settings, identity=identity, extra=extra, card=card, blocks=BLOCKS)
         self._fingerprint["prediction"] = parts["scheduler"].config.prediction_type

@@ -123,6 +123,13 @@ def test_a_checkpoint_read_ahead_is_the_same_and_errors_show_when_it_is_used(
     assert read_ahead(one, torch.device("cpu")).tensors == load_adapter(one).tensors
 
 
+def test_images_decoded_one_by_one_are_the_same(components: dict[str, Any], generator: AnimaGenerator) -> None:
+    together = [image.pixels for image in generator.generate(REQUESTS)]
+    components["vae"].enable_slicing()  # as it is on a GPU
+    apart = [image.pixels for image in generator.generate(REQUESTS)]
+    assert max(np.abs(a.astype(int) - b).max() for a, b in zip(together, apart, strict=True)) <= 1
+
+
 def test_files_of_one_run_are_looked_up_once(components: dict[str, Any], write_lora: WriteLora) -> None:
     folder = Folder({"transformer": components["transformer"]})
     for seed in (1, 2, 3):
