@@ -60,13 +60,18 @@ def show_runs(space: Space, everything: Annotated[bool, Query(alias="all")] = Fa
 
 
 @router.get("/evaluations/new")
-def new_evaluation(space: Space, run: Annotated[list[str] | None, Query()] = None) -> HTMLResponse:
+def new_evaluation(
+    space: Space,
+    run: Annotated[list[str] | None, Query()] = None,
+    suite: Annotated[str | None, Query(max_length=64)] = None,
+) -> HTMLResponse:
     """Choose what to evaluate, and see what it costs before it starts."""
     return page(
         "new.html.j2",
         **_layout(space, "new", space.settings.base),
         runs=runs.run_cards(space),
         wanted=run or [],
+        wanted_suite=suite,
         suites=[known.suite for known in space.library.list_all()],
     )
 

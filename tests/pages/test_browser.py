@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.evaluations.world import SmallModels
+from tests.evaluations.world import SUITE, SmallModels
 from tests.pages.browsing import serving, small_settings
 from tests.pages.conftest import House
 
@@ -125,6 +125,33 @@ def test_the_slider_shows_more_of_the_first_picture(chromium: Any, house: House)
         slider.focus()
         tab.keyboard.press("End")
         assert tab.locator(".slider").first.evaluate("node => node.style.getPropertyValue('--split')") == "100%"
+
+
+def test_a_suite_is_checked_line_by_line_and_then_there_to_choose(chromium: Any, house: House, tmp_path: Path) -> None:
+    good, bad = tmp_path / "good.yaml", tmp_path / "bad.yaml"
+    good.write_text(SUITE.replace("name: small", "name: mine"))
+    bad.write_text(SUITE.replace("pose: hug", "pose: dance"))
+    with opened(chromium) as tab:
+        tab.goto(f"{house.address}/evaluations/new")
+        tab.locator("#own summary").click()
+        tab.set_input_files("#suite-file", str(bad))
+        fault = tab.locator("#suite-faults li")
+        fault.wait_for()
+        assert "Line 11" in fault.inner_text()
+        assert "pose" in fault.inner_text()
+        tab.set_input_files("#suite-file", str(good))
+        tab.wait_for_url("**suite=mine**")
+        assert tab.locator("input[name=suite]:checked").get_attribute("value") == "mine"
+
+
+def test_fresh_seeds_are_added_and_judged(chromium: Any, house: House) -> None:
+    with opened(chromium) as tab:
+        tab.goto(f"{house.address}/evaluations/{house.evaluation}")
+        tab.fill("input[name=fresh_seeds]", "1")
+        tab.get_by_role("button", name="Add and judge them").click()
+        tab.wait_for_selector("#live:not([hidden])")
+        tab.wait_for_selector("#live[data-status=finished]", state="attached")
+        assert tab.locator("#bar").get_attribute("value") == "24"  # six more than before
 
 
 def test_a_file_that_does_not_fit_is_refused_by_name(

@@ -1,4 +1,4 @@
-"""A newcomer's whole path on the miniature: hand in, start, watch, read the answer, look closer, take it home."""
+"""A newcomer's whole path on the miniature: hand in, start, watch, read, look closer, audit, take it home."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ def test_a_newcomer_finds_the_epoch_to_use(chromium: Any, tmp_path: Path) -> Non
         watch(tab)
         read(tab)
         look(tab)
+        disagree(tab)
         taken = take_home(tab, tmp_path)
     open_alone(chromium, taken)
 
@@ -73,6 +74,16 @@ def look(tab: Any) -> None:
     tab.locator(".tile.fails").first.click()
     tab.wait_for_selector("#viewer .findings .badge.fails")
     tab.keyboard.press("Escape")
+
+
+def disagree(tab: Any) -> None:
+    """An audit of one finding, by its key: only then does the page say what the machine had answered."""
+    tab.get_by_role("link", name="Audit").click()
+    tab.get_by_role("button", name="Draw", exact=True).click()
+    tab.wait_for_selector("#judge:not([hidden])")
+    tab.keyboard.press("f")
+    tab.wait_for_selector("#told:not([hidden])")
+    assert "The machine says" in tab.locator("#told").inner_text()
 
 
 def take_home(tab: Any, folder: Path) -> Path:

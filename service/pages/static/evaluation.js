@@ -108,6 +108,33 @@ live.addEventListener("click", async (event) => {
   event.target.disabled = false;
 });
 
+const refuse = (text) => {
+  part("further-problem").hidden = !text;
+  part("further-problem").textContent = text;
+};
+
+part("extend").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  refuse("");
+  try {
+    show(await ask("POST", `${address}/extend`, { fresh_seeds: Number(event.target.elements.fresh_seeds.value) }));
+    follow();
+  } catch (error) {
+    refuse(error.message);
+  }
+});
+
+part("delete").addEventListener("click", async (event) => {
+  if (!confirm(`Delete ${event.target.dataset.name}, with its pictures? This cannot be taken back.`)) return;
+  refuse("");
+  try {
+    await ask("DELETE", address);
+    location.assign("/");
+  } catch (error) {
+    refuse(error.message);
+  }
+});
+
 results.addEventListener("click", (event) => {
   const button = event.target.closest(".pick");
   if (button) drawChart(results, button.dataset.check);

@@ -140,6 +140,21 @@ if (form) {
       start.disabled = false;
     }
   });
+  part("suite-file").addEventListener("change", async (event) => {
+    const text = await event.target.files[0].text();
+    event.target.value = "";
+    try {
+      const verdict = await ask("POST", "/v1/suites/validate", { text });
+      part("suite-faults").replaceChildren(...verdict.errors.map((fault) => make("li", {}, `${fault.line ? `Line ${fault.line}, ` : ""}${fault.field}: ${fault.message}`)));
+      if (!verdict.valid) return;
+      const added = await ask("POST", "/v1/suites", { text });
+      const query = new URLSearchParams(location.search);
+      query.set("suite", added.name);
+      location.search = query;
+    } catch (error) {
+      part("suite-faults").replaceChildren(make("li", {}, error.message));
+    }
+  });
   part("estimate").addEventListener("click", estimate);
   reckon();
 }
