@@ -1,4 +1,4 @@
-"""Which person is which character: one-to-one, from likeness and attributes, never from the ahoge under judgement."""
+"""Which person is which character: one-to-one, from likeness and attributes, never from what is under judgement."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.expectations import Attributes, Character
-from detectors.vocabulary import EYE_COLORS, HAIR_COLORS, HAIR_LENGTHS
+from detectors.vocabulary import EYE_COLORS, HAIR_COLORS, HAIR_LENGTHS, OUTFIT_COLORS, OUTFITS
 
+Answers = Mapping[str, Sequence[float]]
 Scores = NDArray[np.float64]
 # A network that is sure and wrong about one attribute must not outweigh all others.
 _FLOOR = 0.02
@@ -20,6 +21,12 @@ _CLASSES: dict[str, tuple[str, ...]] = {
     "hair_color": HAIR_COLORS,
     "hair_length": HAIR_LENGTHS,
     "eye_color": EYE_COLORS,
+}
+# The attributes that are left out of the evidence while one of them is judged.
+TOPICS: dict[str, tuple[str, ...]] = {
+    "hair": ("hair_color", "hair_length"),
+    "eyes": ("eye_color",),
+    "outfit": ("outfit",),
 }
 
 
@@ -58,38 +65,90 @@ class Assignment:
         return facts
 
 
-def stated(attributes: Attributes) -> dict[str, int]:
-    """The stated attributes that the head network knows, as class numbers."""
-    found = {}
+def outfit_of(text: str) -> tuple[int, int] | None:
+    """The garment and its colour as class numbers, or ``None`` for an outfit that the network has no words for.
+
+    >>> outfit_of("red blazer")
+    (1, 0)
+    """
+    words = text.lower().split()
+    garments, colors = ([k for k, name in enumerate(names) if name in words] for names in (OUTFITS, OUTFIT_COLORS))
+    return (garments[0], colors[0]) if garments and colors else None
+
+
+def stated(attributes: Attributes) -> dict[str, Any]:
+    """The stated attributes that the networks know: class numbers, for ``outfit`` a tuple of allowed pairs of them."""
+    found: dict[str, Any] = {}
     for name, classes in _CLASSES.items():
         word = getattr(attributes, name)
         if word in classes:
             found[name] = classes.index(word)
+    outfits = tuple(pair for text in attributes.wardrobe if (pair := outfit_of(text)))
+    if outfits and len(outfits) == len(attributes.wardrobe):
+        found["outfit"] = outfits
     return found
 
 
-def attribute_scores(heads: Sequence[Mapping[str, Sequence[float]]], cast: Sequence[Character]) -> Scores:
-    """How well each head shows what each character owns.
+def probability(answers: Answers, attribute: str, word: str) -> float | None:
+    """Probability that a person shows ``word`` of an attribute; ``None`` where no network has words for it."""
+    if attribute == "outfit":
+        pair = outfit_of(word)
+        if pair is None or "outfit" not in answers:
+            return None
+        return float(answers["outfit"][pair[0]] * answers["outfit_color"][pair[1]])
+    classes = _CLASSES[attribute]
+    return float(answers[attribute][classes.index(word)]) if word in classes and attribute in answers else None
+
+
+def read(answers: Answers, attribute: str) -> str | None:
+    """The likeliest word for an attribute of a person, or ``None`` if no network has seen it."""
+    if attribute not in answers:
+        return None
+    best = int(np.argmax(answers[attribute]))
+    if attribute == "outfit":
+        return f"{OUTFIT_COLORS[int(np.argmax(answers['outfit_color']))]} {OUTFITS[best]}"
+    return _CLASSES[attribute][best]
+
+
+def ahoge_scores(seen: Sequence[Answers], cast: Sequence[Character]) -> Scores:
+    """The same for the ahoge alone, (people, characters): evidence for every question that is not about it.
+
+    A tuft speaks for neither.
+    """
+    scores = np.zeros((len(seen), len(cast)))
+    for p, answers in enumerate(seen):
+        if "ahoge" not in answers:
+            continue
+        none, tuft, clear = answers["ahoge"]
+        for c, character in enumerate(cast):
+            if character.attributes.ahoge is not None:
+                shown = (clear if character.attributes.ahoge else none) + tuft / 2
+                scores[p, c] = math.log(max(float(shown), _FLOOR))
+    return scores
+
+
+def attribute_scores(seen: Sequence[Answers], cast: Sequence[Character]) -> Scores:
+    """How well each person shows what each character owns, the ahoge left out.
 
     Args:
-        heads: each person's answers; empty for a person without a visible head.
+        seen: each person's answers; those about the head are missing where it is not visible.
         cast: the characters.
 
     Returns:
         (people, characters): the sum of log probabilities of the stated attributes, each no lower than log 0.02.
     """
-    scores = np.zeros((len(heads), len(cast)))
+    scores = np.zeros((len(seen), len(cast)))
     for c, character in enumerate(cast):
-        for name, number in stated(character.attributes).items():
-            for p, answers in enumerate(heads):
-                if name in answers:
-                    scores[p, c] += math.log(max(float(answers[name][number]), _FLOOR))
+        for name in stated(character.attributes):
+            for p, answers in enumerate(seen):
+                odds = [probability(answers, name, word) for word in character.attributes.values(name)]
+                known = [value for value in odds if value is not None]
+                if known:
+                    scores[p, c] += math.log(max(*known, _FLOOR))
     return scores
 
 
-def assign(
-    cast: Sequence[Character], fit: Scores, heads: Sequence[Mapping[str, Sequence[float]]], quality: Sequence[float]
-) -> Assignment:
+def assign(cast: Sequence[Character], fit: Scores, seen: Sequence[Answers], quality: Sequence[float]) -> Assignment:
     """Match people with characters one-to-one so that the summed fit is highest.
 
     Nobody stays unmatched while both a person and a character are left: a character whose attributes bled away must
@@ -98,7 +157,7 @@ def assign(
     Args:
         cast: the characters.
         fit: (people, characters) log-likelihoods.
-        heads: each person's answers, for the kind of the outcome.
+        seen: each person's answers, for the kind of the outcome.
         quality: of each person in nats, how sure it is that this is a person at all; decides among look-alikes.
     """
     from scipy.optimize import linear_sum_assignment
@@ -110,7 +169,7 @@ def assign(
     rows, columns = linear_sum_assignment(total, maximize=True)
     pairs = {int(c): int(p) for p, c in sorted(zip(rows, columns, strict=True), key=lambda pair: pair[1])}
     best = float(total[rows, columns].sum())
-    worn = {c: [_worn(heads[p], character) for character in cast] for c, p in pairs.items()}
+    worn = {c: [_worn(seen[p], character) for character in cast] for c, p in pairs.items()}
     return Assignment(
         matches={cast[c].name: p for c, p in pairs.items()},
         unmatched=tuple(character.name for c, character in enumerate(cast) if c not in pairs),
@@ -136,10 +195,16 @@ def _margin(total: Scores, best: float, person: int, character: int) -> float:
     return min(best - float(without[rows, columns].sum()), 99.0)
 
 
-def _worn(answers: Mapping[str, Sequence[float]], character: Character) -> set[str]:
-    """Which of a character's stated attributes a head shows."""
-    wanted = stated(character.attributes)
-    return {name for name, number in wanted.items() if name in answers and int(np.argmax(answers[name])) == number}
+def _worn(answers: Answers, character: Character) -> set[str]:
+    """Which of a character's stated attributes a person shows."""
+    shown = set()
+    for name, wanted in stated(character.attributes).items():
+        if name == "outfit" and name in answers:
+            worn = (int(np.argmax(answers["outfit"])), int(np.argmax(answers["outfit_color"])))
+            shown |= {name} if worn in wanted else set()
+        elif name in answers and int(np.argmax(answers[name])) == wanted:
+            shown.add(name)
+    return shown
 
 
 def _kind(cast: Sequence[Character], worn: Mapping[int, Sequence[set[str]]]) -> str:

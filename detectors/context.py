@@ -25,8 +25,8 @@ class Head:
     Attributes:
         box: around the face and the hair down to the chin.
         score: the segmentation network's confidence, 0..1.
-        answers: probability of each class by question (``ahoge``, ``hair_color``, ``hair_length``, ``eye_color``), in
-            the order of :mod:`detectors.vocabulary`.
+        answers: probability of each class by question (``ahoge``, ``hair_color``, ``hair_length``, ``eye_color``,
+            ``face``), in the order of :mod:`detectors.vocabulary`.
         areas: share of the head's box painted as each of ``HEAD_PARTS``.
         strand: box around the strand that is painted as this head's own ahoge, or ``None``.
         unsure: questions that its models answer differently, with what each says; such a question is not judged.
@@ -42,12 +42,17 @@ class Head:
 
 @dataclass(frozen=True)
 class Person:
-    """One person: ``mask`` is (FRAME_SIZE, FRAME_SIZE), ``likeness`` a unit embedding of her crop, ``score`` 0..1.
-
-    Profiles with a tagger or with reference pictures add what these say:
+    """One person.
 
     Attributes:
-        tags: probability of every asked tag that the tagger knows, 0..1.
+        box: around the visible pixels.
+        score: the segmentation network's confidence, 0..1.
+        mask: (FRAME_SIZE, FRAME_SIZE).
+        head: her head, if it was found.
+        likeness: unit embedding of her crop.
+        answers: probability of each class by question (``role``, ``limbs``, ``ghost``, ``arms``, ``outfit``,
+            ``outfit_color``), in the order of :mod:`detectors.vocabulary`.
+        tags: probability of every asked tag that the tagger knows, 0..1; in profiles that have one.
         apart: how different she is from the nearest reference picture of each character that has some, 0..1.
         evidence: by character, log-likelihood of being her by source: an attribute's name, ``likeness`` to her
             reference pictures, or likeness to her ``words``.
@@ -58,9 +63,15 @@ class Person:
     mask: Mask
     head: Head | None = None
     likeness: tuple[float, ...] = ()
+    answers: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     tags: Mapping[str, float] = field(default_factory=dict)
     apart: Mapping[str, float] = field(default_factory=dict)
     evidence: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+    @property
+    def seen(self) -> dict[str, tuple[float, ...]]:
+        """Everything that was answered about her and her head."""
+        return {**self.answers, **(self.head.answers if self.head else {})}
 
 
 @dataclass(frozen=True)
@@ -113,6 +124,11 @@ class Context:
         hands: every arm's end and fainter traces of one; empty if no check asked for hands.
         contact: ``None`` if no check asked for it or fewer than two people were found.
         mediapipe: whether MediaPipe's hand model is on this machine.
+        blind: who is who without what a check judges: by topic (``hair``, ``eyes``, ``outfit``).
+        resemblance: by character, of the cast and the suite's others, for each person how much she looks like the words
+            for that character, 0..1.
+        references: by character, for each person the highest cosine with a reference picture of that character.
+        sharpness: of people and of background, see :func:`detectors.sharpness.sharpness`; ``None`` where there is none.
     """
 
     size: tuple[int, int]
@@ -125,6 +141,10 @@ class Context:
     hands: tuple[Hand, ...] = ()
     contact: Contact | None = None
     mediapipe: bool = False
+    blind: Mapping[str, Assignment] = field(default_factory=dict)
+    resemblance: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    references: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    sharpness: tuple[float | None, float | None] = (None, None)
 
     def box(self, box: Sequence[float]) -> list[float]:
         """A box of the frame in image pixels, clipped to the image, rounded to a tenth."""

@@ -16,6 +16,8 @@ Window = tuple[float, float, float]
 HEAD_SIZE = 128
 PERSON_SIZE = 96
 PAIR_SIZE = 160
+BODY_SIZE = 96
+FACE_SIZE = 64
 FRAME_SIZE = 256
 
 
@@ -30,6 +32,18 @@ def person_window(box: Box) -> Window:
     """Window around one person."""
     x0, y0, x1, y1 = box
     return ((x0 + x1) / 2, (y0 + y1) / 2, 1.08 * max(x1 - x0, y1 - y0))
+
+
+def body_window(box: Box) -> Window:
+    """Window around one person with room for neighbours and for what is left over beside her."""
+    x, y, side = person_window(box)
+    return (x, y, 1.3 * side)
+
+
+def face_window(box: Box) -> Window:
+    """Window around the face inside of a head's box."""
+    x0, y0, x1, y1 = box
+    return ((x0 + x1) / 2, (y0 + y1) / 2 + 0.1 * (y1 - y0), 1.0 * max(x1 - x0, y1 - y0))
 
 
 def union_window(boxes: list[Box]) -> Window:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 # Attributes that a scenario may ask to be changed.
@@ -44,6 +44,12 @@ class Attributes:
         """
         left = {name: None for name in names}
         return replace(self, **left, **({"outfits": ()} if "outfit" in left else {}))  # type: ignore[arg-type]
+
+
+def changed(attributes: Attributes, changes: Mapping[str, str]) -> Attributes:
+    """The attributes as a prompt asks for them, ``changes`` by name."""
+    new = dict(changes)
+    return replace(attributes, **new, **({"outfits": ()} if "outfit" in new else {}))  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)

@@ -89,6 +89,48 @@ class UNet(nn.Module):
         return self.paint(x), {name: layer(pooled) for name, layer in self.answer.items()}
 
 
+class Reader(nn.Module):
+    """A small network that answers questions about a crop, for machines without a GPU.
+
+    Attributes:
+        channels: width of each level, finest first; every level but the third halves the resolution.
+        attributes: number of classes of each question, by name.
+        inputs: number of input channels.
+    """
+
+    def __init__(self, channels: Sequence[int], attributes: Mapping[str, int], inputs: int = 3) -> None:
+        super().__init__()
+        self.config: dict[str, Any] = {"channels": list(channels), "attributes": dict(attributes), "inputs": inputs}
+        layers: list[nn.Module] = []
+        for level, (before, width) in enumerate(pairwise([inputs, *channels])):
+            layers += [
+                nn.Conv2d(before, width, 3, 1 if level == 2 else 2, 1, bias=False),
+                nn.BatchNorm2d(width),
+                nn.ReLU(inplace=True),
+            ]
+            if level >= 2:
+                layers += [
+                    nn.Conv2d(width, width, 3, padding=1, bias=False),
+                    nn.BatchNorm2d(width),
+                    nn.ReLU(inplace=True),
+                ]
+        self.body = nn.Sequential(*layers)
+        self.answer = nn.ModuleDict({name: nn.Linear(2 * channels[-1], n) for name, n in attributes.items()})
+
+    def forward(self, crops: Tensor) -> dict[str, Tensor]:
+        """Answer.
+
+        Args:
+            crops: (B, inputs, H, W), colours normalised by :func:`normalise`.
+
+        Returns:
+            For each question its logits, (B, classes).
+        """
+        x = self.body(crops)
+        pooled = torch.cat([x.mean((2, 3)), x.amax((2, 3))], 1)
+        return {name: layer(pooled) for name, layer in self.answer.items()}
+
+
 def normalise(pictures: Tensor) -> Tensor:
     """Bring pictures from 0..1 to the range that every network of ours is trained on."""
     return (pictures - 0.5) * 4.0
@@ -129,3 +171,11 @@ def load_unet(path: Path, device: str) -> tuple[UNet, dict[str, Any]]:
     network = UNet(**meta["network"])
     network.load_state_dict(state)
     return network.to(device).eval(), meta
+
+
+def load_reader(path: Path, device: str) -> Reader:
+    """A :class:`Reader` in evaluation mode from its file."""
+    state, meta = load_weights(path)
+    network = Reader(**meta["network"])
+    network.load_state_dict(state)
+    return network.to(device).eval()

@@ -15,6 +15,8 @@ from detectors.checks import Check
 from detectors.errors import InvalidInput
 from detectors.expectations import Expectation
 from detectors.findings import UNANSWERED, Finding, Verdict
+from detectors.measures import Examination
+from detectors.measuring import measures_of
 from detectors.profiles import PROFILES, Clip, Profile, Sees, Setting, profile_of, unverified
 from detectors.thresholds import FILE, Thresholds
 from detectors.weights import sha256_of, shipped_folder
@@ -108,6 +110,12 @@ class DetectorSet:
             InvalidInput: an image has another shape or type, or the two lists differ in length.
         """
         return [self.judge(context) for context in self.look(images, expectations)]
+
+    def examine(self, images: Sequence[Image], expectations: Sequence[Expectation]) -> list[Examination]:
+        """Findings as from :meth:`detect`, and measures, from one look at each image."""
+        return [
+            Examination(tuple(self.judge(context)), measures_of(context)) for context in self.look(images, expectations)
+        ]
 
     def judge(self, context: Context) -> list[Finding]:
         """The verdicts on one image that was looked at."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,26 +11,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.arms import decode, owners
-from detectors.assignment import Scores, assign, attribute_scores
+from detectors.assignment import TOPICS, Assignment, Scores, ahoge_scores, assign, attribute_scores
 from detectors.captions import caption, words_of
 from detectors.context import Contact, Context, Hand, Head, Person
 from detectors.crops import (
+    BODY_SIZE,
+    FACE_SIZE,
     HEAD_SIZE,
     PAIR_SIZE,
     PERSON_SIZE,
     Box,
     Window,
+    body_window,
     cut,
+    face_window,
     head_window,
     person_window,
     to_frame,
     union_window,
     window_box,
 )
-from detectors.expectations import Character, Expectation
+from detectors.errors import InvalidInput
+from detectors.expectations import Character, Expectation, changed
 from detectors.landmarks import Landmarks
 from detectors.likeness import Likeness
 from detectors.segmentation import Found, Segmentation
+from detectors.sharpness import sharpness
 from detectors.thresholds import Thresholds
 from detectors.vocabulary import HAND_STATES, HEAD_PARTS
 
@@ -51,10 +57,13 @@ class Sight:
     heads: Any
     hands: Any
     contact: Any
+    bodies: Any
+    faces: Any
     likeness: Likeness
     landmarks: Landmarks | None
     thresholds: Thresholds
     device: str
+    known: dict[tuple[str, ...], NDArray[np.float32]] = field(default_factory=dict)
 
     @classmethod
     def load(cls, folder: Path, bundle: Path | None, thresholds: Thresholds, device: str) -> Sight:
@@ -63,7 +72,7 @@ class Sight:
         Raises:
             MissingWeights: one of the files is not there.
         """
-        from detectors.networks import load_unet
+        from detectors.networks import load_reader, load_unet
 
         heads, hands, contact = (
             load_unet(folder / f"{name}.safetensors", device)[0] for name in ("heads", "hands", "contact")
@@ -73,6 +82,8 @@ class Sight:
             heads=heads,
             hands=hands,
             contact=contact,
+            bodies=load_reader(folder / "bodies.safetensors", device),
+            faces=load_reader(folder / "faces.safetensors", device),
             likeness=Likeness.load(folder / "likeness.safetensors", device, folder / "clip"),
             landmarks=Landmarks.load(bundle) if bundle else None,
             thresholds=thresholds,
@@ -97,25 +108,26 @@ class Sight:
             found = self.segmentation.find(pictures)
             people, loose = self._people(pictures, found)
             hands = self._hands(pictures, ["hands" in e.checks for e in expectations], people, found)
-            contacts = self._contacts(pictures, ["fusion" in e.checks for e in expectations], people)
+            who = [self._assign(p, e) for p, e in zip(people, expectations, strict=True)]
+            contacts = self._contacts(pictures, expectations, people, who)
         contexts = []
         for i, (image, (_, factor), expectation) in enumerate(zip(images, frames, expectations, strict=True)):
+            everybody = (*expectation.cast, *expectation.others)
             context = Context(
                 size=(image.shape[0], image.shape[1]),
                 factor=factor,
                 expectation=expectation,
                 people=tuple(people[i]),
-                assignment=assign(
-                    expectation.cast,
-                    self._fit(people[i], expectation.cast),
-                    [p.head.answers if p.head else {} for p in people[i]],
-                    [float(np.log(p.score)) for p in people[i]],
-                ),
+                assignment=who[i],
                 loose_heads=loose[i],
                 faint_heads=sum(_FAINT_HEAD <= f.score < self.thresholds.head for f in found[i]["head"]),
                 hands=tuple(hands[i]),
                 contact=contacts[i],
                 mediapipe=self.landmarks is not None,
+                blind={topic: self._assign(people[i], expectation, names) for topic, names in TOPICS.items()},
+                resemblance={c.name: self._resemblance(people[i], wanted(expectation, c)) for c in everybody},
+                references={c.name: self._likeness_to(people[i], c) for c in everybody if c.references},
+                sharpness=sharpness(image, [person.mask for person in people[i]], factor),
             )
             contexts.append(replace(context, hands=self._second_opinion(image, context)))
         return contexts
@@ -137,7 +149,7 @@ class Sight:
                 for b, h in zip(bodies, heads, strict=True)
             ])  # fmt: skip
             loose.append(tuple(face.box for h, face in enumerate(faces) if h not in heads))
-        return self._likenesses(pictures, self._heads(pictures, everybody)), loose
+        return self._bodies(pictures, self._likenesses(pictures, self._heads(pictures, everybody))), loose
 
     def _heads(self, pictures: Tensor, everybody: list[list[Person]]) -> list[list[Person]]:
         """The same people with what the head network says about each head."""
@@ -149,6 +161,8 @@ class Sight:
         windows = [head_window(person.head.box) for person in _of(everybody, rows) if person.head]
         inputs = torch.cat(self._crops(pictures, everybody, rows, windows, HEAD_SIZE), 1)
         maps, answers = self.heads(inputs)
+        faces = [face_window(person.head.box) for person in _of(everybody, rows) if person.head]
+        answers |= self.faces(torch.cat(self._crops(pictures, everybody, rows, faces, FACE_SIZE), 1))
         painted = maps.argmax(1).cpu().numpy()
         odds = {name: logits.float().softmax(1).cpu().numpy() for name, logits in answers.items()}
         result = [list(people) for people in everybody]
@@ -162,6 +176,22 @@ class Sight:
                 strand=_strand(painted[k], windows[k]),
             )
             result[i][p] = replace(person, head=head)
+        return result
+
+    def _bodies(self, pictures: Tensor, everybody: list[list[Person]]) -> list[list[Person]]:
+        """The same people with what the body network says about each."""
+        import torch
+
+        rows = [(i, p) for i, people in enumerate(everybody) for p in range(len(people))]
+        if not rows:
+            return everybody
+        windows = [body_window(person.box) for person in _of(everybody, rows)]
+        answers = self.bodies(torch.cat(self._crops(pictures, everybody, rows, windows, BODY_SIZE), 1))
+        odds = {name: logits.float().softmax(1).cpu().numpy() for name, logits in answers.items()}
+        result = [list(people) for people in everybody]
+        for k, (i, p) in enumerate(rows):
+            own = {name: tuple(float(v) for v in values[k]) for name, values in odds.items()}
+            result[i][p] = replace(result[i][p], answers=own)
         return result
 
     def _likenesses(self, pictures: Tensor, everybody: list[list[Person]]) -> list[list[Person]]:
@@ -190,9 +220,69 @@ class Sight:
         own = torch.arange(len(rows), device=self.device)
         return [cut(pictures, index, places, size), cut(masks[:, None].float(), own, places, size)]
 
+    # Who is who -----------------------------------------------------------------------------------------------------
+
+    def _assign(self, people: Sequence[Person], expectation: Expectation, blind: Sequence[str] = ()) -> Assignment:
+        """Match people with the cast; what a prompt changes, and the attributes in ``blind``, are no evidence.
+
+        The ahoge is evidence only where something else is judged.
+        """
+        cast = [
+            replace(c, attributes=c.attributes.without([*expectation.changed(c.name), *blind]))
+            for c in expectation.cast
+        ]
+        quality = [float(np.log(p.score)) for p in people]
+        fit, seen = self._fit(people, cast), [p.seen for p in people]
+        return assign(cast, fit + ahoge_scores(seen, cast) if blind else fit, seen, quality)
+
+    def _resemblance(self, people: Sequence[Person], character: Character) -> tuple[float, ...]:
+        """For each person the mean over the words for a character of how much she looks like them, 0..1."""
+        own, wardrobe = words_of(character.attributes.without(["outfit"])), character.attributes.wardrobe
+        texts = self.likeness.texts([caption([word]) for word in (*own, *wardrobe)])
+        if not len(texts):
+            return ()
+        slope, centre = self.likeness.slope, self.likeness.centre
+        likely = [1 / (1 + np.exp(-slope * (texts @ np.array(p.likeness) - centre))) for p in people]
+        return tuple(
+            float(np.mean([*values[: len(own)], *([values[len(own) :].max()] if wardrobe else [])]))
+            for values in likely
+        )
+
+    def _likeness_to(self, people: Sequence[Person], character: Character) -> tuple[float, ...]:
+        """For each person the highest cosine with somebody in a character's reference pictures."""
+        known = self._references(character.references)
+        return tuple(float(np.max(known @ np.array(p.likeness))) for p in people) if len(known) else ()
+
+    def _references(self, paths: tuple[str, ...]) -> NDArray[np.float32]:
+        """Embeddings (N, D) of the largest person in each reference picture that shows one; kept per set of paths."""
+        import torch
+        from PIL import Image as Pillow
+
+        from detectors.networks import normalise
+
+        if paths not in self.known:
+            rows = []
+            for path in paths:
+                try:
+                    with Pillow.open(path) as file:
+                        frame, _ = to_frame(np.asarray(file.convert("RGB"), np.uint8))
+                except (OSError, ValueError, Pillow.DecompressionBombError) as error:
+                    raise InvalidInput(f"the reference picture {path} cannot be read: {error}") from error
+                with torch.inference_mode():
+                    picture = normalise(torch.from_numpy(frame[None]).to(self.device).permute(0, 3, 1, 2).float() / 255)
+                    bodies = [
+                        f for f in self.segmentation.find(picture)[0]["person"] if f.score >= self.thresholds.person
+                    ]
+                    people = [[Person(b.box, b.score, b.mask) for b in bodies]]
+                    seen = self._likenesses(picture, people)[0]
+                if seen:
+                    rows.append(max(seen, key=lambda person: int(person.mask.sum())).likeness)
+            self.known[paths] = np.array(rows, np.float32)
+        return self.known[paths]
+
     def _fit(self, people: Sequence[Person], cast: Sequence[Character]) -> Scores:
-        """Log-likelihood of each person being each character: attributes of the head, and likeness to the words."""
-        fit = attribute_scores([p.head.answers if p.head else {} for p in people], cast)
+        """Log-likelihood of each person being each character: attributes, and likeness to the words and pictures."""
+        fit = attribute_scores([p.seen for p in people], cast)
         if not people:
             return fit
         seen = np.array([person.likeness for person in people])
@@ -220,13 +310,20 @@ class Sight:
                 ]
         return result
 
-    def _contacts(self, pictures: Tensor, wanted: list[bool], everybody: list[list[Person]]) -> list[Contact | None]:
+    def _contacts(
+        self, pictures: Tensor, asked: Sequence[Expectation], everybody: list[list[Person]], who: list[Assignment]
+    ) -> list[Contact | None]:
+        """Where bodies touch: of everybody, or of the cast alone where bystanders are allowed."""
         import torch
 
-        rows = [i for i, asked in enumerate(wanted) if asked and everybody[i]]
-        result: list[Contact | None] = [None] * len(wanted)
+        rows = [i for i, each in enumerate(asked) if "fusion" in each.checks and everybody[i]]
+        result: list[Contact | None] = [None] * len(asked)
         if rows:
-            windows = [union_window([person.box for person in everybody[i]]) for i in rows]
+            members = {
+                i: [everybody[i][p] for p in who[i].matches.values()] if asked[i].bystanders else everybody[i]
+                for i in rows
+            }
+            windows = [union_window([person.box for person in members[i]]) for i in rows]
             places = torch.tensor(windows, dtype=torch.float32, device=self.device)
             _, answers = self.contact(cut(pictures, torch.tensor(rows, device=self.device), places, PAIR_SIZE))
             odds = answers["fused"].float().softmax(1)[:, 1].cpu().tolist()
@@ -249,6 +346,11 @@ class Sight:
         x0y0x1y1 = [tuple(v / context.factor for v in context.hands[i].box) for i in doubtful]
         found = dict(zip(doubtful, self.landmarks.finds(image, x0y0x1y1), strict=True))  # type: ignore[arg-type]
         return tuple(replace(hand, landmarks=found.get(i)) for i, hand in enumerate(context.hands))
+
+
+def wanted(expectation: Expectation, character: Character) -> Character:
+    """A character as asked for: with what the prompt changes about her."""
+    return replace(character, attributes=changed(character.attributes, expectation.changed(character.name)))
 
 
 def _of(everybody: list[list[Person]], rows: list[tuple[int, int]]) -> list[Person]:

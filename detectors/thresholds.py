@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, Field, asdict, dataclass, fields
 from pathlib import Path
 
 from detectors.errors import MissingWeights
@@ -28,6 +28,15 @@ class Thresholds:
         lost, fused, minor: probability of each state of a hand, asked in this order.
         second_opinion: the same for fused and lost where MediaPipe finds a good hand.
         small_hand: longer side of a hand's box, in pixels of the frame, below which it is not judged.
+        hair_color, hair_length, eye_color, outfit: probability that somebody else's is worn.
+        asked: probability of what a prompt asked to be changed, below which it was not followed.
+        face: probability of a broken face.
+        limbs: probability of limbs too many or too few.
+        ghost: probability of doubled contours, leftovers or burnt colours.
+        identity: how little somebody looks like who she should be, see :class:`detectors.checks.identity.Identity`.
+        pose: share of the asked pose's probability, below which another pose came out.
+        reversed_roles: the same for the asked order of who is below and who is above.
+        clear_face: share of the head's box painted as skin, below which a face is too hidden to be judged.
     """
 
     person: float
@@ -43,6 +52,18 @@ class Thresholds:
     minor: float
     second_opinion: float
     small_hand: float
+    hair_color: float = 0.5
+    hair_length: float = 0.5
+    eye_color: float = 0.5
+    outfit: float = 0.5
+    asked: float = 0.5
+    face: float = 0.5
+    limbs: float = 0.5
+    ghost: float = 0.5
+    identity: float = 0.5
+    pose: float = 0.5
+    reversed_roles: float = 0.5
+    clear_face: float = 0.1
 
     @classmethod
     def load(cls, folder: Path) -> Thresholds:
@@ -60,7 +81,7 @@ class Thresholds:
             stored = content["thresholds"]
             if "based_on" in content:
                 stored = cls.load(shipped_folder(content["based_on"])).to_json() | stored
-            return cls(**{field.name: float(stored[field.name]) for field in fields(cls)})
+            return cls(**{field.name: float(_value(stored, field)) for field in fields(cls)})
         except (OSError, KeyError, ValueError) as error:
             raise MissingWeights(
                 f"{path} is missing or incomplete ({error}). Measure the thresholds with "
@@ -70,3 +91,8 @@ class Thresholds:
     def to_json(self) -> dict[str, float]:
         """The numbers by name."""
         return asdict(self)
+
+
+def _value(stored: dict[str, float], field: Field[float]) -> float:
+    """What is stored, or for a threshold that older weights had no use for, its default."""
+    return stored[field.name] if field.default is MISSING else stored.get(field.name, field.default)

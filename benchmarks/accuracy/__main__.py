@@ -4,33 +4,105 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from benchmarks.accuracy.measure import summary
+from benchmarks.accuracy.overlays import keep_worst
 from benchmarks.accuracy.running import measure
+from benchmarks.miniature.scenes import DISTANCES, PAIR_POSES, SOLO_POSES
+
+HANDS = ("lost", "fused", "minor", "holds", "hidden", "not_measurable")
+OUTCOMES = ("clear", "swap", "blend", "dominance", "drift")
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A number for a table."""
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def span(interval: Any, digits: int = 3) -> str:
+    """An interval for a table."""
+    return "" if not interval else f" [{interval[0]:.{digits}f}, {interval[1]:.{digits}f}]"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of a Markdown table, an empty one at the end."""
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    return [*lines, *("| " + " | ".join(row) + " |" for row in rows), ""]
 
 
 def markdown(result: dict[str, Any]) -> str:
     """The tables for RESULTS.md."""
-
-    def row(name: str, f: dict[str, Any]) -> str:
-        def number(value: float | None) -> str:
-            return "-" if value is None else f"{value:.3f}"
-
-        def span(interval: Any) -> str:
-            return "" if interval is None else f" [{interval[0]:.3f}, {interval[1]:.3f}]"
-
-        precision = number(f["precision"]) + span(f["precision_interval"])
-        recall = number(f["recall"]) + span(f["interval"])
-        cells = (name, precision, recall, number(f["f1"]), f"{f['positives']} of {f['n']}", f["not_measurable"])
-        return "| " + " | ".join(str(cell) for cell in cells) + " |"
-
-    lines = ["| check | precision | recall | F1 | faults of n | not measurable |", "|---|---|---|---|---|---|"]
-    lines += [row(name, f) for name, f in result["checks"].items()]
-    lines += ["", f"Person masks: mAP50 at least {result['people_mask_map50']:.3f}.", ""]
-    lines += ["| hard case | precision | recall | F1 | faults of n | not measurable |", "|---|---|---|---|---|---|"]
-    lines += [row(f"{tag}: {name}", f) for tag, found in result["hard_cases"].items() for name, f in found.items()]
+    alarms = result["false_alarms_per_1000_clean"]
+    rows = []
+    for name, f in result["checks"].items():
+        alarm = alarms.get(name)
+        rows.append(
+            [
+                name,
+                number(f["precision"]) + span(f["precision_interval"]),
+                number(f["recall"]) + span(f["interval"]),
+                number(f["f1"]),
+                f"{f['positives']} of {f['n']}" + ("" if f["enough"] else " (few)"),
+                number(f["blind_share"]) + span(f["blind_interval"]),
+                number(alarm["rate"], 1) + span(alarm["interval"], 1) if alarm else "",
+            ]
+        )
+    head = (
+        "check",
+        "precision",
+        "recall",
+        "F1",
+        "faults of n",
+        "not measurable",
+        "false alarms per 1,000 clean pictures",
+    )
+    lines = table(head, rows)
+    agreement = result["assignment_agreement"]
+    lines += [
+        f"Person masks: mAP50 at least {result['people_mask_map50']:.3f}. Kind of assignment right: "
+        f"{number(agreement['share'])}{span(agreement['interval'])} of {agreement['n']}.",
+        "",
+        *_splits(result, (*SOLO_POSES, *PAIR_POSES), "F1 by pose"),
+        *_splits(result, DISTANCES, "F1 by distance"),
+        *_splits(result, tuple(t for t in result["splits"] if t not in (*SOLO_POSES, *PAIR_POSES, *DISTANCES)),
+                 "F1 among near misses"),
+        *_confusions(result),
+    ]  # fmt: skip
     return "\n".join(lines)
+
+
+def _splits(result: dict[str, Any], tags: Sequence[str], title: str) -> list[str]:
+    rows = []
+    for name in result["checks"]:
+        cells = []
+        for tag in tags:
+            f = result["splits"][tag].get(name)
+            cells.append("" if f is None or not f["positives"] else f"{number(f['f1'], 2)} ({f['positives']})")
+        rows.append([name, *cells])
+    return table((f"{title} (faults)", *tags), rows)
+
+
+def _confusions(result: dict[str, Any]) -> list[str]:
+    hands = [[truth, *(str(result["confusion"].get(f"hands: {truth}", {}).get(a, 0)) for a in HANDS if a != "hidden")]
+             for truth in HANDS[:-1]]  # fmt: skip
+    kinds = [
+        [truth, *(str(result["assignment"].get(f"{truth}: {given}", 0)) for given in OUTCOMES)] for truth in OUTCOMES
+    ]
+    poses = sorted({key.split(": ")[0] for key in result["poses"]} | {key.split(": ")[1] for key in result["poses"]})
+    read = [[truth, *(str(result["poses"].get(f"{truth}: {said}", "")) for said in poses)] for truth in poses]
+    reliability = [
+        [check, *(next((f"{b['true_share']:.2f} ({b['n']})" for b in bins if b["bin"] == k), "") for k in range(10))]
+        for check, bins in result["reliability"].items()
+    ]
+    return [
+        *table(("hands: truth", *(f"said {a}" for a in HANDS if a != "hidden")), hands),
+        *table(("assignment: truth", *(f"said {a}" for a in OUTCOMES)), kinds),
+        *table(("pose: drawn", *(f"said {pose}" for pose in poses)), read),
+        *table(("share of true faults (n) by score", *(f"{k / 10:.1f}" for k in range(10))), reliability),
+    ]
 
 
 def main() -> None:
@@ -38,10 +110,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.accuracy", description=__doc__)
     parser.add_argument("--images", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=1, help="another seed gives another independent series of drawings")
+    parser.add_argument("--set", choices=("drawn",), default="drawn", help="what is judged")
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--overlays", type=Path, help="folder for pictures of the worst 20 mistakes of each check")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
+    parser.add_argument("--out", type=Path, help="also write the JSON object to this file")
     options = parser.parse_args()
-    result = summary(measure(options.images, options.seed, options.workers))
+    result = summary(measure(options.images, options.seed, options.workers, options.overlays))
+    if options.overlays:
+        result["mistakes"] = keep_worst(options.overlays)
+    if options.out:
+        options.out.write_text(json.dumps(result, indent=1) + "\n")
     print(json.dumps(result) if options.json else markdown(result))
 
 

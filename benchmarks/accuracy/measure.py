@@ -11,23 +11,49 @@ import numpy as np
 
 from benchmarks.detectors.cases import CHECKS, Case
 from benchmarks.detectors.matching import overlaps
+from benchmarks.miniature.scenes import DISTANCES, PAIR_POSES, SOLO_POSES
 from detectors import Finding, Severity, Verdict
 from detectors.context import Context
 from service.rankings import wilson
 
-HARD = ("ribbon", "twin tails", "overlapping ahoge", "contact", "far", "close")
-HAND_STATES = {"lost": Severity.LOST, "fused": Severity.FUSED}
+NEAR_MISSES = (
+    "ribbon", "hat", "twin tails", "overlapping ahoge", "arms crossed", "arms behind", "three or four",
+)  # fmt: skip
+SPLITS = (*SOLO_POSES, *PAIR_POSES, *DISTANCES)
+# Besides each check with ``fails`` as positive: (name, check, truths and answers that are positive).
+VARIANTS = (
+    ("ahoge_tuft", "ahoge_bleed", ("minor", "fails")),
+    ("hands_lost", "hands", ("lost",)),
+    ("hands_fused", "hands", ("fused",)),
+)
+# A check that has a stricter name of its own for what counts.
+POSITIVE = {"hands": ("lost", "fused")}
+BINS = 10
+# At least so many positives, else a figure says little.
+ENOUGH = 60
 
 
 @dataclass
 class Counts:
-    """What happened: (check, truth, answer) triples by hard case, and person masks for the average precision.
+    """What happened.
 
-    ``answers`` counts under every hard case a picture is one of, and under ``""`` for all pictures. An answer is a
-    verdict, for ``hands`` the worst state. ``masks`` holds (score, whether it met a drawn person).
+    Attributes:
+        answers: (tag, check, truth, answer); the tag ``""`` counts all pictures, ``clean`` those without any fault. An
+            answer is a verdict, for ``hands`` the worst state.
+        alarms: clean pictures by check on which it gave an alarm that is none, and under ``""`` all clean pictures.
+        outcomes: (right kind of assignment, kind given).
+        poses: (pose that is drawn, or ``reversed``; pose that was read, ``reversed``, ``fused`` or ``N alone``).
+        scores: by (check, tenth of the score): how many, their summed score, how many were true.
+        masks: (score, whether it met a drawn person), for the average precision.
+        people: drawn people that can be found.
+        pictures: all of them.
     """
 
     answers: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
+    alarms: Counter[str] = field(default_factory=Counter)
+    outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
+    poses: Counter[tuple[str, str]] = field(default_factory=Counter)
+    scores: dict[tuple[str, int], list[float]] = field(default_factory=dict)
     masks: list[tuple[float, bool]] = field(default_factory=list)
     people: int = 0
     pictures: int = 0
@@ -35,20 +61,56 @@ class Counts:
     def merge(self, other: Counts) -> None:
         """Add another worker's counts."""
         self.answers += other.answers
+        self.alarms += other.alarms
+        self.outcomes += other.outcomes
+        self.poses += other.poses
+        for key, values in other.scores.items():
+            mine = self.scores.setdefault(key, [0.0, 0.0, 0.0])
+            self.scores[key] = [a + b for a, b in zip(mine, values, strict=True)]
         self.masks += other.masks
         self.people += other.people
         self.pictures += other.pictures
 
-    def add(self, case: Case, context: Context, findings: Sequence[Finding]) -> None:
+    def add(self, case: Case, context: Context, findings: Sequence[Finding], *, clean: bool = False) -> None:
         """Count one picture."""
         self.pictures += 1
         given = {(f.check, f.character): f for f in findings}
+        tags = ("", *(["clean"] if clean else []), *sorted(case.tags & {*NEAR_MISSES, *SPLITS}))
+        wrong = set()
         for (check, character), truth in case.truth.items():
             finding = given.get((check, character))
             if truth is None or finding is None:
                 continue
-            for tag in ("", *sorted(case.tags & set(HARD))):
-                self.answers[tag, check, truth, answer_of(finding)] += 1
+            answer = answer_of(finding)
+            for tag in tags:
+                self.answers[tag, check, truth, answer] += 1
+            positive = POSITIVE.get(check, ("fails",))
+            if finding.score is not None:
+                self._score(check, finding.score, truth in positive)
+            if answer in positive and truth not in positive:
+                wrong.add(check)
+        if clean:
+            self.alarms.update({"": 1, **dict.fromkeys(wrong, 1)})
+        if case.outcome is not None:
+            self.outcomes[case.outcome, context.assignment.kind] += 1
+        self._count_pose(case, given.get(("pose", None)))
+        self._count_masks(case, context)
+
+    def _count_pose(self, case: Case, finding: Finding | None) -> None:
+        if finding is None or case.truth.get(("pose", None)) is None or "came_out" not in finding.evidence:
+            return
+        asked, pose = case.expectation, case.drawing.scene.pose.replace(" ", "_")
+        turned = pose == asked.pose and asked.below is not None and asked.below != asked.cast[0].name
+        said = "reversed" if finding.evidence["outcome"] == "reversed" else finding.evidence["came_out"]
+        self.poses["reversed" if turned else pose, said] += 1
+
+    def _score(self, check: str, score: float, true: bool) -> None:
+        row = self.scores.setdefault((check, min(int(score * BINS), BINS - 1)), [0.0, 0.0, 0.0])
+        row[0] += 1
+        row[1] += score
+        row[2] += true
+
+    def _count_masks(self, case: Case, context: Context) -> None:
         overlap = overlaps(context, case.drawing)
         judged = [i for i, p in enumerate(case.drawing.people) if p.mask.sum() > 150]
         free = set(judged)
@@ -85,51 +147,79 @@ def average_precision(masks: Iterable[tuple[float, bool]], people: int) -> float
 
 
 def figures(counts: Counts, check: str, positive: Sequence[str], tag: str = "") -> dict[str, Any]:
-    """Precision, recall and F1 of "``check`` says one of ``positive``", not measurable answers apart.
+    """Precision, recall and F1 of "``check`` says one of ``positive``".
 
-    ``interval`` is the 95 % Wilson interval of the recall, ``precision_interval`` that of the precision.
+    A true fault that is called not measurable counts as missed. ``interval`` is the 95 % Wilson interval of the recall,
+    ``precision_interval`` that of the precision; ``blind_share`` is the share of not measurable answers with its own.
     """
     rows = {(t, a): n for (g, c, t, a), n in counts.answers.items() if g == tag and c == check}
+    total = sum(rows.values())
     blind = sum(n for (_, a), n in rows.items() if a == "not_measurable")
-    seen = {key: n for key, n in rows.items() if key[1] != "not_measurable"}
-    true = sum(n for (t, a), n in seen.items() if t in positive and a in positive)
-    said = sum(n for (_, a), n in seen.items() if a in positive)
-    there = sum(n for (t, _), n in seen.items() if t in positive)
+    true = sum(n for (t, a), n in rows.items() if t in positive and a in positive)
+    said = sum(n for (_, a), n in rows.items() if a in positive)
+    there = sum(n for (t, _), n in rows.items() if t in positive)
     return {
         "precision": true / said if said else None,
         "recall": true / there if there else None,
         "f1": 2 * true / (said + there) if said + there else None,
         "interval": wilson(true, there),
         "precision_interval": wilson(true, said),
-        "n": sum(seen.values()),
+        "n": total,
         "positives": there,
+        "enough": there >= ENOUGH,
         "not_measurable": blind,
+        "blind_share": blind / total if total else None,
+        "blind_interval": wilson(blind, total),
     }
 
 
 def summary(counts: Counts) -> dict[str, Any]:
     """Everything that ``--json`` prints."""
-    checks = {check: figures(counts, check, ["fails"]) for check in CHECKS if check != "hands"}
-    checks["ahoge_tuft"] = figures(counts, "ahoge_bleed", ["minor", "fails"])
-    checks["hands"] = figures(counts, "hands", ["lost", "fused"])
-    checks["hands_lost"] = figures(counts, "hands", ["lost"])
-    checks["hands_fused"] = figures(counts, "hands", ["fused"])
-    hard = {
-        tag: {
-            "ahoge_bleed": figures(counts, "ahoge_bleed", ["fails"], tag),
-            "hands_lost": figures(counts, "hands", ["lost"], tag),
-            "fusion": figures(counts, "fusion", ["fails"], tag),
+    named = [(check, check, POSITIVE.get(check, ("fails",))) for check in CHECKS]
+    checks = {name: figures(counts, check, positive) for name, check, positive in (*named, *VARIANTS)}
+    splits: dict[str, dict[str, Any]] = {}
+    for tag in (*SPLITS, *NEAR_MISSES):
+        rows = {name: figures(counts, check, positive, tag) for name, check, positive in (*named, *VARIANTS)}
+        splits[tag] = {
+            name: {key: row[key] for key in ("precision", "recall", "f1", "positives", "n", "interval")}
+            for name, row in rows.items()
+            if row["n"]
         }
-        for tag in HARD
-    }
     confusion: dict[str, dict[str, int]] = {}
     for (tag, check, truth, answer), n in sorted(counts.answers.items()):
         if not tag:
             confusion.setdefault(f"{check}: {truth}", {})[answer] = n
+    clean = counts.alarms[""]
     return {
         "images": counts.pictures,
+        "clean_images": clean,
         "checks": checks,
+        "false_alarms_per_1000_clean": {
+            check: {
+                "rate": 1000 * counts.alarms[check] / clean if clean else None,
+                "alarms": counts.alarms[check],
+                "interval": None if not clean else [1000 * v for v in wilson(counts.alarms[check], clean) or ()],
+            }
+            for check in CHECKS
+        },
         "people_mask_map50": average_precision(counts.masks, counts.people),
-        "hard_cases": hard,
+        "splits": splits,
         "confusion": confusion,
+        "assignment": {f"{truth}: {given}": n for (truth, given), n in sorted(counts.outcomes.items())},
+        "assignment_agreement": _agreement(counts),
+        "poses": {f"{truth}: {said}": n for (truth, said), n in sorted(counts.poses.items())},
+        "reliability": {
+            check: [
+                {"bin": k, "n": int(row[0]), "mean_score": row[1] / row[0], "true_share": row[2] / row[0]}
+                for k in range(BINS)
+                if (row := counts.scores.get((check, k)))
+            ]
+            for check in CHECKS
+        },
     }
+
+
+def _agreement(counts: Counts) -> dict[str, Any]:
+    right = sum(n for (truth, given), n in counts.outcomes.items() if truth == given)
+    total = sum(counts.outcomes.values())
+    return {"share": right / total if total else None, "n": total, "interval": wilson(right, total)}

@@ -7,17 +7,25 @@ import sys
 import time
 from collections.abc import Iterable
 from functools import lru_cache
+from pathlib import Path
 
 from benchmarks.accuracy.measure import Counts
+from benchmarks.accuracy.overlays import write_mistakes
 from benchmarks.detectors.cases import case_of
 from detectors import DetectorSet, open_detectors
 
 _CHUNK = 16
+# One drawing of so many is clean.
+CLEAN = 4
 
 
-def measure(images: int, seed: int, workers: int) -> Counts:
-    """Judge ``images`` test drawings in ``workers`` processes, with progress on standard error."""
-    jobs = [(s, min(s + _CHUNK, images), seed) for s in range(0, images, _CHUNK)]
+def measure(images: int, seed: int, workers: int, overlays: Path | None = None) -> Counts:
+    """Judge ``images`` test drawings in ``workers`` processes, with progress on standard error.
+
+    Every fourth drawing is clean: no fault, and what was asked for. Pictures of the worst mistakes go to ``overlays``.
+    """
+    folder = str(overlays) if overlays else ""
+    jobs = [(s, min(s + _CHUNK, images), seed, folder) for s in range(0, images, _CHUNK)]
     if workers <= 1:
         return _gather(map(judge, jobs), images)
     with multiprocessing.get_context("spawn").Pool(min(workers, len(jobs)), _one_thread) as pool:
@@ -34,14 +42,18 @@ def _gather(parts: Iterable[Counts], images: int) -> Counts:
     return total
 
 
-def judge(job: tuple[int, int, int]) -> Counts:
-    """Count one stretch of drawings, ``(start, stop, seed)``."""
-    start, stop, seed = job
+def judge(job: tuple[int, int, int, str]) -> Counts:
+    """Count one stretch of drawings, ``(start, stop, seed, folder for overlays)``."""
+    start, stop, seed, folder = job
     counts, detectors = Counts(), _detectors()
-    cases = [case_of("test", index, seed) for index in range(start, stop)]
+    numbers = range(start, stop)
+    cases = [case_of("test", index, seed, clean=index % CLEAN == 0) for index in numbers]
     contexts = detectors.look([c.image for c in cases], [c.expectation for c in cases])
-    for case, context in zip(cases, contexts, strict=True):
-        counts.add(case, context, detectors.judge(context))
+    for index, case, context in zip(numbers, cases, contexts, strict=True):
+        findings = detectors.judge(context)
+        counts.add(case, context, findings, clean=index % CLEAN == 0)
+        if folder:
+            write_mistakes(Path(folder), str(index), case, findings)
     return counts
 
 

@@ -9,19 +9,32 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.detectors.answers import CHECKS, answers_of, outcome_of
 from benchmarks.detectors.sampling import SEED_RANGES, Split, scene_of
-from benchmarks.detectors.truths import drawn, fused, scale_of
 from benchmarks.miniature.drawing import draw
-from benchmarks.miniature.scenes import CONTACT_POSES, SOLO_POSES, Look, sample_look
+from benchmarks.miniature.scenes import (
+    CONTACT_POSES,
+    HAIR_COLORS,
+    HAIR_LENGTHS,
+    OUTFIT_COLORS,
+    OUTFITS,
+    PAIR_POSES,
+    SOLO_POSES,
+    Look,
+    Scene,
+    sample_look,
+)
 from benchmarks.miniature.truth import Drawing
-from detectors import Attributes, Character, Expectation
+from detectors import Attributes, Change, Character, Expectation
 
-CHECKS = ("cast", "ahoge_bleed", "ahoge_missing", "fusion", "hands")
-WORST_HANDS = ("lost", "fused", "minor", "holds")
+__all__ = ["CHECKS", "NAMES", "Case", "case_of", "character"]
+
+NAMES = ("first", "second", "third", "fourth")
+ROLE_POSES = ("piggyback", "princess carry", "lap sit")
 # How often a case asks for somebody who is not drawn, and how often it draws one of two twice.
-_MISSING, _COPY = 0.06, 0.04
-# An extra or asked person with fewer visible pixels, for a head of 74 pixels' height, is left to nobody's judgement.
-_MIN_PERSON = 500.0
+_MISSING, _COPY = 0.06, 0.05
+# How often a case asks for another pose, names the wrong one as below, asks for a change, allows another outfit.
+_OTHER_POSE, _REVERSED, _CHANGED, _WARDROBE = 0.12, 0.25, 0.15, 0.12
 
 
 @dataclass(frozen=True)
@@ -31,9 +44,11 @@ class Case:
     Attributes:
         drawing: the drawing with its truth.
         image: the picture to judge; the drawing's own, or a degraded one.
-        expectation: what was asked for; the cast's names are ``first`` and ``second``.
-        truth: right answer by (check, character); ``holds``, ``minor``, ``fails``, or for hands their worst state.
-            ``None`` where nobody could tell.
+        expectation: what was asked for; the cast's names are :data:`NAMES`, that of a solo case's rival is ``rival``.
+        truth: right answer by (check, character); ``holds``, ``minor``, ``fails``, or for hands their worst state, or
+            ``hidden`` behind the back. ``None`` where nobody could tell.
+        outcome: the right kind of assignment, ``clear``, ``swap``, ``blend``, ``dominance`` or ``drift``; ``None``
+            where heads are hidden or people are missing.
         tags: the hard cases this picture is one of.
     """
 
@@ -41,31 +56,100 @@ class Case:
     image: NDArray[np.uint8]
     expectation: Expectation
     truth: Mapping[tuple[str, str | None], str | None]
+    outcome: str | None
     tags: frozenset[str]
 
 
-def case_of(split: Split, index: int, seed: int = 0) -> Case:
-    """Case number ``index`` of a split."""
+def case_of(split: Split, index: int, seed: int = 0, *, clean: bool = False) -> Case:
+    """Case number ``index`` of a split; a ``clean`` one has no fault and shows what was asked for."""
     rng = np.random.default_rng((77, SEED_RANGES[split][0], seed, index))
     scene = scene_of(split, index, seed)
+    if clean:
+        scene = replace(scene, failures=())
+        asked = scene.people
+    else:
+        scene, asked = _cast(scene, rng)
+    drawing = draw(scene)
+    asking = np.random.default_rng((78, SEED_RANGES[split][0], seed, index))
+    expectation = _plainly(scene) if clean else _expectation(scene, asked, asking)
+    truth = answers_of(drawing, expectation)
+    return Case(drawing, drawing.image, expectation, truth, outcome_of(drawing, expectation), _tags(drawing))
+
+
+def _cast(scene: Scene, rng: np.random.Generator) -> tuple[Scene, tuple[Look, ...]]:
+    """The scene to draw and who is asked for: sometimes somebody else besides, or one of two drawn twice."""
     asked, kind = scene.people, rng.random()
-    if kind < _MISSING:
+    if kind < _MISSING and len(asked) <= 2:
         scene = replace(scene, failures=tuple(f for f in scene.failures if f.kind != "extra_person"))
         asked = (*asked, sample_look(rng)) if len(asked) == 1 else asked
         if len(scene.people) == 2:
             scene = replace(scene, people=asked[:1], pose=str(rng.choice(SOLO_POSES)), failures=())
     elif kind < _MISSING + _COPY and len(asked) == 2 and _wholly_other(*asked):
         scene = replace(scene, people=(asked[1], asked[1]), failures=())
-    drawing = draw(scene)
-    cast = tuple(character(name, look) for name, look in zip(("first", "second"), asked, strict=False))
-    expectation = Expectation(
-        cast=cast,
+    return scene, asked
+
+
+def _plainly(scene: Scene) -> Expectation:
+    """Exactly what is drawn."""
+    return Expectation(
+        cast=tuple(character(name, look) for name, look in zip(NAMES, scene.people, strict=False)),
         pose=scene.pose.replace(" ", "_"),
         contact=scene.pose in CONTACT_POSES,
         distance=scene.distance,
         checks=CHECKS,
+        others=(character("rival", scene.rival),) if len(scene.people) == 1 and scene.rival else (),
+        below=NAMES[0] if scene.pose in ROLE_POSES else None,
     )
-    return Case(drawing, drawing.image, expectation, _truth(drawing, expectation), _tags(drawing))
+
+
+def _expectation(scene: Scene, asked: tuple[Look, ...], rng: np.random.Generator) -> Expectation:
+    cast = [character(name, look) for name, look in zip(NAMES, asked, strict=False)]
+    changes: list[Change] = []
+    for index, member in enumerate(cast[: len(scene.people)]):
+        if rng.random() < _CHANGED:
+            cast[index], change = _changed(member, scene.people[index], rng)
+            changes.append(change)
+        elif rng.random() < _WARDROBE:
+            usual = f"{rng.choice(OUTFIT_COLORS)} {rng.choice(OUTFITS)}"
+            allowed = (str(member.attributes.outfit),) if rng.random() < 0.6 else ()
+            cast[index] = replace(member, attributes=replace(member.attributes, outfit=usual, outfits=allowed))
+    pose, below = scene.pose, None
+    if rng.random() < _OTHER_POSE and len(scene.people) <= 2:
+        others = [name for name in (SOLO_POSES if len(scene.people) == 1 else PAIR_POSES) if name != pose]
+        pose = str(rng.choice(others))
+    elif pose in ROLE_POSES and len(asked) == 2:
+        below = NAMES[1 if rng.random() < _REVERSED else 0]
+    others_ = (character("rival", scene.rival),) if len(asked) == 1 and scene.rival else ()
+    return Expectation(
+        cast=tuple(cast),
+        pose=pose.replace(" ", "_"),
+        contact=scene.pose in CONTACT_POSES,
+        distance=scene.distance,
+        checks=CHECKS,
+        others=others_,
+        below=below,
+        changes=tuple(changes),
+        bystanders=bool(rng.random() < 0.3),
+    )
+
+
+def _changed(member: Character, look: Look, rng: np.random.Generator) -> tuple[Character, Change]:
+    """A character of whom something else is asked than she owns: half of the time the drawing follows."""
+    attribute = str(rng.choice(("hair_color", "hair_length", "outfit")))
+    drawn = {"hair_color": look.hair_color, "hair_length": look.hair_length, "outfit": member.attributes.outfit}[
+        attribute
+    ]
+    other = drawn
+    while other == drawn:
+        other = {
+            "hair_color": str(rng.choice(HAIR_COLORS)),
+            "hair_length": str(rng.choice(HAIR_LENGTHS)),
+            "outfit": f"{rng.choice(OUTFIT_COLORS)} {rng.choice(OUTFITS)}",
+        }[attribute]
+    if rng.random() < 0.5:
+        owner = replace(member, attributes=replace(member.attributes, **{attribute: other}))  # type: ignore[arg-type]
+        return owner, Change(member.name, attribute, str(drawn))
+    return member, Change(member.name, attribute, str(other))
 
 
 def character(name: str, look: Look) -> Character:
@@ -78,46 +162,25 @@ def _wholly_other(one: Look, other: Look) -> bool:
     return all(getattr(one, name) != getattr(other, name) for name in ("hair_color", "hair_length", "eye_color"))
 
 
-def _truth(drawing: Drawing, expectation: Expectation) -> dict[tuple[str, str | None], str | None]:
-    truth: dict[tuple[str, str | None], str | None] = {("cast", None): _cast(drawing, expectation)}
-    if len(expectation.cast) == 2 and expectation.contact:
-        truth["fusion", None] = "fails" if fused(drawing) else "holds"
-    for index, member in enumerate(expectation.cast):
-        if index >= len(drawing.scene.people):
-            continue
-        shown = drawn(drawing, index)
-        answer: str | None
-        if member.attributes.ahoge:
-            answer = {"ahoge": "holds", "tuft": "minor", "none": "fails"}.get(shown.ahoge or "")
-            truth["ahoge_missing", member.name] = answer
-        else:
-            answer = {"ahoge": "fails", "tuft": "minor", "none": "holds"}.get(shown.ahoge or "")
-            truth["ahoge_bleed", member.name] = answer
-        states = {hand.state for hand in drawing.people[index].hands} - {"occluded"}
-        truth["hands", member.name] = min(states, key=WORST_HANDS.index, default=None)
-    return truth
-
-
-def _cast(drawing: Drawing, expectation: Expectation) -> str | None:
-    people, asked = drawing.scene.people, expectation.cast
-    areas = [float(person.mask.sum()) for person in drawing.people]
-    if min(areas) < _MIN_PERSON * scale_of(drawing) ** 2:
-        return None
-    copy = len(people) == 2 and people[0] == people[1]
-    return "fails" if len(drawing.people) != len(asked) or copy else "holds"
-
-
 def _tags(drawing: Drawing) -> frozenset[str]:
     scene = drawing.scene
     tags = {scene.pose, scene.distance}
     if any(look.ribbon for look in scene.people):
         tags.add("ribbon")
+    if any(look.hat for look in scene.people):
+        tags.add("hat")
     if any(look.hair_style == "twintails" for look in scene.people):
         tags.add("twin tails")
     if scene.pose in CONTACT_POSES:
         tags.add("contact")
+    if scene.pose in ("standing", "apart") and scene.arms != "free":
+        tags.add(f"arms {scene.arms}")
+    if len(scene.people) > 2:
+        tags.add("three or four")
     if _ahoge_overlaps(drawing):
         tags.add("overlapping ahoge")
+    if not scene.failures:
+        tags.add("clean")
     return frozenset(tags)
 
 

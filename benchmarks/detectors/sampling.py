@@ -12,6 +12,7 @@ from benchmarks.miniature.scenes import (
     CONTACT_POSES,
     EYE_COLORS,
     HAIR_COLORS,
+    HELD_OUT_BACKGROUNDS,
     KANA,
     KEI,
     LEGWEAR,
@@ -22,6 +23,7 @@ from benchmarks.miniature.scenes import (
     Failure,
     Look,
     Scene,
+    Style,
     sample_look,
 )
 
@@ -32,15 +34,80 @@ SEED_RANGES: dict[str, tuple[int, int]] = {
     "validation": (2**29, 2**30),
     "test": (2**30, 2**31),
 }
+# (line widths, inks, head sizes, figure widths, hair shapes): nobody is trained on what the test split is drawn in.
+_STYLES = {
+    "train": ((0.75, 1.0, 1.0, 1.35), ("brown", "brown", "black"), (0.94, 1.0, 1.0, 1.06), (0.96, 1.0, 1.04), (0, 1)),
+    "test": ((0.85, 1.2, 1.5), ("blue", "plum"), (0.97, 1.03), (0.93, 0.98, 1.02, 1.07), (2, 3)),
+}
 _STREAMS = {"train": 1, "validation": 2, "test": 3}
 _HAND_FAULTS = ("lost_hand", "fused_hand", "minor_hand")
 
 
 def scene_of(split: Split, index: int, seed: int = 0) -> Scene:
-    """Scene number ``index`` of a split; ``seed`` gives another independent series of the same split."""
+    """Scene number ``index`` of a split; ``seed`` gives another independent series of the same split.
+
+    Line style, proportions, hair shapes and backgrounds of the test split appear in no other split.
+    """
     rng = np.random.default_rng((_STREAMS[split], seed, index))
     scene = _scene(rng)
-    return replace(scene, seed=int(rng.integers(*SEED_RANGES[split])))
+    scene = replace(scene, seed=int(rng.integers(*SEED_RANGES[split])))
+    return _widened(scene, split, np.random.default_rng((_STREAMS[split], seed, index, 5)))
+
+
+def style_of(split: Split, rng: np.random.Generator) -> Style:
+    """A random style of those that a split is drawn in."""
+    lines, inks, heads, widths, hairs = _STYLES["test" if split == "test" else "train"]
+    return Style(
+        line=float(rng.choice(lines)),
+        ink=str(rng.choice(inks)),
+        head=float(rng.choice(heads)),
+        width=float(rng.choice(widths)),
+        hair=int(rng.choice(hairs)),
+    )
+
+
+def _widened(scene: Scene, split: Split, rng: np.random.Generator) -> Scene:
+    """The scene in one of the split's styles, with the faults and near misses that its base was sampled without."""
+    people = list(scene.people)
+    if scene.pose == "apart" and rng.random() < 0.25:
+        people += [_look(rng) for _ in range(int(rng.integers(1, 3)))]
+    ahoges = {f.person for f in scene.failures if f.kind in ("ahoge_bleed", "ahoge_tuft")}
+    for i, look in enumerate(people):
+        if not look.ahoge and i not in ahoges and rng.random() < 0.15:
+            people[i] = replace(look, hat=True)
+    scene = replace(
+        scene,
+        people=tuple(people),
+        background=str(rng.choice(HELD_OUT_BACKGROUNDS)) if split == "test" else scene.background,
+        arms=str(rng.choice(("free", "crossed", "behind"), p=(0.6, 0.2, 0.2))),
+        style=style_of(split, rng),
+        rival=_look(rng),
+    )
+    return replace(scene, failures=(*scene.failures, *_more_failures(scene, rng)))
+
+
+def _more_failures(scene: Scene, rng: np.random.Generator) -> list[Failure]:
+    faults: list[Failure] = []
+    held = scene.arms != "free" and scene.pose in ("standing", "apart")
+    for person, look in enumerate(scene.people):
+        kinds = {f.kind for f in scene.failures if f.person == person}
+        hands = any(kind.endswith("_hand") for kind in kinds)
+        new: list[str] = []
+        swapped = rng.random() < 0.05
+        new += [kind for kind in ("eye_color", "outfit", "hair_color") if swapped or rng.random() < 0.06]
+        if look.hair_length == "long" and rng.random() < 0.1:
+            new.append("hair_cut")
+        if rng.random() < 0.14 and "extra_leg" not in kinds:
+            limbs = ("missing_leg", "extra_arm") if hands or held else ("missing_leg", "extra_arm", "missing_arm")
+            new.append(str(rng.choice(limbs)))
+        if rng.random() < 0.12:
+            new.append("broken_face")
+        if rng.random() < 0.08:
+            new.append(str(rng.choice(("doubled", "leftover"))))
+        faults += [Failure(kind, person) for kind in new if kind not in kinds]
+    if rng.random() < 0.05:
+        faults.append(Failure("burnt"))
+    return faults
 
 
 def _scene(rng: np.random.Generator) -> Scene:

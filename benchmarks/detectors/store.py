@@ -15,7 +15,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmarks.detectors.sampling import Split, scene_of
-from benchmarks.detectors.truths import drawn, fused, hands_of, label_map, scale_of
+from benchmarks.detectors.truths import (
+    arms_of,
+    drawn,
+    face_of,
+    fused,
+    ghost_of,
+    hands_of,
+    label_map,
+    limbs_of,
+    role_of,
+    scale_of,
+)
 from benchmarks.miniature.drawing import draw
 from benchmarks.miniature.scenes import (
     EYE_COLORS,
@@ -28,10 +39,10 @@ from benchmarks.miniature.scenes import (
     PAIR_POSES,
     SOLO_POSES,
 )
-from detectors.vocabulary import AHOGE_STATES, HAND_STATES
+from detectors.vocabulary import AHOGE_STATES, ARMS, FACES, GHOSTS, HAND_STATES, LIMBS, ROLES
 
 SIDE = 256
-PEOPLE, HANDS = 3, 2
+PEOPLE, HANDS = 5, 2
 PERSON_FIELDS = (
     "present",
     "hair_color",
@@ -45,6 +56,11 @@ PERSON_FIELDS = (
     "legwear",
     "judgeable",
     "extra",
+    "role",  # this and the next ones: -1 where it cannot be judged
+    "limbs",
+    "ghost",
+    "face",
+    "arms",
     "x0",
     "y0",
     "x1",
@@ -78,12 +94,17 @@ def _records(split: Split, index: int) -> dict[str, NDArray[np.generic]]:
             HAIR_STYLES.index(shown.hair_style),
             -1 if shown.ahoge is None else AHOGE_STATES.index(shown.ahoge),
             look.ribbon,
-            EYE_COLORS.index(look.eye_color),
-            OUTFITS.index(look.outfit),
-            OUTFIT_COLORS.index(look.outfit_color),
+            EYE_COLORS.index(shown.eye_color),
+            OUTFITS.index(shown.outfit),
+            OUTFIT_COLORS.index(shown.outfit_color),
             LEGWEAR.index(look.legwear),
             shown.judgeable,
             person.extra,
+            _code(ROLES, role_of(drawing, p)),
+            _code(LIMBS, limbs_of(drawing, p)),
+            _code(GHOSTS, ghost_of(drawing, p)),
+            _code(FACES, face_of(drawing, p)),
+            _code(ARMS, arms_of(drawing, p)),
             *person.head_box,
         )
         for h, (state, box, gripping, keys) in enumerate(hands_of(person, scale)[:HANDS]):
@@ -97,6 +118,10 @@ def _records(split: Split, index: int) -> dict[str, NDArray[np.generic]]:
         "hands": hands,
         "scenes": np.array([_POSES.index(drawing.scene.pose), len(drawing.scene.people), fused(drawing)], np.float32),
     }
+
+
+def _code(words: Sequence[str], word: str | None) -> int:
+    return -1 if word is None else words.index(word)
 
 
 def _render_part(folder: str, split: Split, start: int, stop: int) -> int:
@@ -144,7 +169,12 @@ def _render_job(job: tuple[str, Split, int, int]) -> int:
 
 
 def _load(path: Path, device: str) -> Tensor:
-    """A stored array on the device, moved in pieces so that several processes can load at once in little memory."""
+    """A stored array on the device, moved in pieces so that several processes can load at once in little memory.
+
+    On the CPU it stays in the file, which several processes then share.
+    """
+    if device == "cpu":
+        return torch.from_numpy(np.load(path, mmap_mode="c"))
     stored = np.load(path, mmap_mode="r")
     result = torch.empty(stored.shape, dtype=torch.from_numpy(np.empty(0, stored.dtype)).dtype, device=device)
     for start in range(0, len(stored), 2048):
@@ -164,6 +194,7 @@ class Drawings:
         soft = folder / "soft.npy"
         self.soft = _load(soft, device) if soft.is_file() else None
         self.count = len(self.tensors["images"])
+        self._boxes: Tensor | None = None
 
     def pick(self, amount: int, generator: torch.Generator) -> Tensor:
         """Random indices, (amount,)."""
@@ -191,6 +222,22 @@ class Drawings:
     def person(self, name: str, index: Tensor) -> Tensor:
         """One field of every person, (B, PEOPLE)."""
         return self.tensors["people"][index][..., PERSON_FIELDS.index(name)]
+
+    def person_boxes(self) -> Tensor:
+        """Boxes around everybody's visible pixels, (count, PEOPLE, 4), zeros for nobody; worked out once."""
+        if self._boxes is None:
+            found = torch.zeros(self.count, PEOPLE, 4)
+            for i in range(self.count):
+                owner = (self.tensors["labels"][i] >> 4).cpu()
+                for p in range(PEOPLE):
+                    if not self.tensors["people"][i, p, 0]:
+                        continue
+                    own = owner == p + 1
+                    rows, columns = torch.nonzero(own.any(1))[:, 0], torch.nonzero(own.any(0))[:, 0]
+                    if len(rows):
+                        found[i, p] = torch.stack([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]).float()
+            self._boxes = found.to(self.device)
+        return self._boxes
 
     def head_boxes(self, index: Tensor) -> Tensor:
         """Head boxes (B, PEOPLE, 4)."""

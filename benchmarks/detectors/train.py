@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-MODELS = ("people", "heads", "hands", "contact", "likeness")
+MODELS = ("people", "heads", "hands", "contact", "likeness", "bodies", "faces")
 # Pictures or crops a step and highest learning rate on a GPU.
 _SETTINGS = {
     "people": (96, 2e-3),
@@ -19,6 +19,8 @@ _SETTINGS = {
     "hands": (128, 2e-3),
     "contact": (160, 2e-3),
     "likeness": (384, 1e-3),
+    "bodies": (256, 2e-3),
+    "faces": (256, 2e-3),
 }
 
 
@@ -77,13 +79,14 @@ def _train(options: argparse.Namespace) -> None:
         torch.backends.cudnn.benchmark = options.what in ("people", "hands", "contact")
     module: Any = importlib.import_module(f"benchmarks.detectors.{options.what}")
     batch, rate = _SETTINGS[options.what]
-    batch = options.batch or (batch if device == "cuda" else 4)
+    small = 24 if options.what in ("bodies", "faces") else 4
+    batch = options.batch or (batch if device == "cuda" else small)
     started = time.monotonic()
     drawings = Drawings(options.data / "train", device, module.FIELDS)
     print(f"{options.what}: {drawings.count} drawings on {device} in {time.monotonic() - started:.0f}s", flush=True)
     size = {"people": "n"}.get(options.what, options.size)
     network = module.build(size).to(device)
-    if device == "cuda" and options.what != "likeness":
+    if options.what != "likeness":
         network = network.to(memory_format=torch.channels_last)
     millions = sum(p.numel() for p in network.parameters()) / 1e6
     print(f"{options.what}: {millions:.2f} M parameters, batch {batch}", flush=True)

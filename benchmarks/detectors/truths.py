@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from benchmarks.miniature.scenes import Look
 from benchmarks.miniature.truth import Drawing, PersonTruth
+from detectors.vocabulary import ROLES
 
 Box = tuple[float, float, float, float]
 # Label codes of the stored maps, ``owner * 16 + code``; owner 0 is background.
@@ -27,6 +28,7 @@ PART_CODES = {
 # Visible pixels, for a head of 74 pixels' height, below which a thing cannot be judged.
 _HEAD_HEIGHT = 74.0
 _MIN_FACE = 650.0
+_CLEAR_FACE = 1150.0
 _MIN_AHOGE = {"ahoge": 110.0, "tuft": 14.0}
 
 
@@ -35,8 +37,8 @@ class Drawn:
     """One person as drawn, faults applied.
 
     Attributes:
-        hair_color, hair_length, hair_style, ahoge: what the picture shows; ``ahoge`` is one of ``none``, ``tuft`` and
-            ``ahoge``, or ``None`` where too little of it is visible.
+        hair_color, hair_length, hair_style, ahoge, eye_color, outfit, outfit_color: what the picture shows; ``ahoge``
+            is one of ``none``, ``tuft`` and ``ahoge``, or ``None`` where too little of it is visible.
         judgeable: enough of the head is visible to say anything about it.
     """
 
@@ -45,6 +47,9 @@ class Drawn:
     hair_style: str
     ahoge: str | None
     judgeable: bool
+    eye_color: str
+    outfit: str
+    outfit_color: str
 
 
 def label_map(drawing: Drawing) -> NDArray[np.uint8]:
@@ -68,7 +73,8 @@ def drawn(drawing: Drawing, index: int) -> Drawn:
     look = person.look
     kinds = {f.kind for f in drawing.scene.failures if f.person == index and not person.extra}
     other = _other(drawing, index)
-    pulled = "hair_pull" in kinds
+    pulled, shortened = "hair_pull" in kinds, "hair_cut" in kinds
+    length = "long" if pulled else "short" if shortened else look.hair_length
     ahoge = _ahoge(look, kinds)
     area = scale_of(drawing) ** 2
     visible = float(person.parts["ahoge"].sum())
@@ -78,16 +84,73 @@ def drawn(drawing: Drawing, index: int) -> Drawn:
         shown = None
     return Drawn(
         hair_color=other.hair_color if "hair_color" in kinds and other else look.hair_color,
-        hair_length="long" if pulled else look.hair_length,
-        hair_style="straight" if pulled else look.hair_style,
+        hair_length=length,
+        hair_style="straight" if pulled or shortened else look.hair_style,
         ahoge=shown,
         judgeable=judgeable,
+        eye_color=look.eye_color,
+        outfit=look.outfit,
+        outfit_color=look.outfit_color,
     )
+
+
+def _kinds(drawing: Drawing, index: int) -> set[str]:
+    return {f.kind for f in drawing.scene.failures if f.person == index and not drawing.people[index].extra}
+
+
+def role_of(drawing: Drawing, index: int) -> str | None:
+    """What a person does, one of ``ROLES``; ``None`` of somebody nobody asked for, and beside such a one."""
+    scene = drawing.scene
+    if drawing.people[index].extra or (len(scene.people) == 1 and len(drawing.people) > 1):
+        return None
+    pose = scene.pose.replace(" ", "_")
+    return f"{pose}_{('below', 'above')[index]}" if f"{pose}_below" in ROLES else pose
+
+
+def limbs_of(drawing: Drawing, index: int) -> str | None:
+    """One of ``LIMBS``; ``None`` where the fault cannot be seen."""
+    kinds, scene = _kinds(drawing, index), drawing.scene
+    legs = kinds & {"extra_leg", "missing_leg"}
+    hidden = scene.distance == "close" or (scene.pose, index) == ("lap sit", 0)
+    if legs and hidden and not kinds & {"extra_arm", "missing_arm"}:
+        return None
+    if kinds & {"extra_leg", "extra_arm"}:
+        return "extra"
+    return "missing" if kinds & {"missing_leg", "missing_arm"} else "whole"
+
+
+def face_of(drawing: Drawing, index: int) -> str | None:
+    """One of ``FACES``; ``None`` where too little of the face is visible to tell."""
+    person = drawing.people[index]
+    if float(person.parts["head"].sum()) < _CLEAR_FACE * scale_of(drawing) ** 2:
+        return None
+    return "broken" if "broken_face" in _kinds(drawing, index) else "whole"
+
+
+def ghost_of(drawing: Drawing, index: int) -> str | None:
+    """One of ``GHOSTS``; ``None`` for a person beside whom another one's ghost may lie."""
+    own, every = _kinds(drawing, index), {f.kind for f in drawing.scene.failures}
+    if "burnt" in every:
+        return "burnt"
+    for kind in ("doubled", "leftover"):
+        if kind in own:
+            return kind
+    return None if every & {"doubled", "leftover"} and len(drawing.people) > 1 else "clean"
+
+
+def arms_of(drawing: Drawing, index: int) -> str | None:
+    """One of ``ARMS``; ``None`` of an extra person."""
+    scene = drawing.scene
+    if drawing.people[index].extra:
+        return None
+    return scene.arms if scene.pose in ("standing", "apart") else "free"
 
 
 def _other(drawing: Drawing, index: int) -> Look | None:
     looks = drawing.scene.people
-    return looks[1 - index] if len(looks) == 2 and index < 2 else None
+    if index >= len(looks):
+        return None
+    return looks[(index + 1) % len(looks)] if len(looks) > 1 else drawing.scene.rival
 
 
 def _ahoge(look: Look, kinds: set[str]) -> str:

@@ -127,6 +127,50 @@ def _festival(image: Picture, rng: np.random.Generator) -> None:
         cv2.ellipse(image, center, (int(n * 0.032), int(n * 0.042)), 0, 0, 360, LINE, 2, cv2.LINE_AA)
 
 
+def _library(image: Picture, rng: np.random.Generator) -> None:
+    n = len(image)
+    floor = int(n * rng.uniform(0.7, 0.76))
+    image[:floor] = _jitter(rng, (120, 84, 60))
+    image[floor:] = _jitter(rng, (150, 116, 90))
+    for row in range(4):
+        top = n * (0.05 + 0.16 * row)
+        x = n * rng.uniform(0, 0.02)
+        while x < n:
+            width, height = n * rng.uniform(0.015, 0.035), n * rng.uniform(0.09, 0.13)
+            color = tuple(int(v) for v in rng.integers(60, 220, 3))
+            _box(image, x, top + n * 0.13 - height, x + width, top + n * 0.13, color, 1)  # type: ignore[arg-type]
+            x += width
+        _box(image, 0, top + n * 0.13, n, top + n * 0.15, (86, 58, 42))
+
+
+def _aquarium(image: Picture, rng: np.random.Generator) -> None:
+    n = len(image)
+    _vertical(image, _jitter(rng, (70, 160, 200)), _jitter(rng, (16, 60, 110)), 0, n)
+    for _ in range(int(rng.integers(5, 10))):
+        center = (int(rng.uniform(0, n)), int(rng.uniform(0, n * 0.8)))
+        size, color = n * rng.uniform(0.02, 0.05), _jitter(rng, (240, 170, 70), 50)
+        cv2.ellipse(image, center, (int(size), int(size * 0.55)), 0, 0, 360, color, -1, cv2.LINE_AA)
+        tail = [(center[0] - int(size), center[1]), (center[0] - int(size * 1.8), center[1] - int(size * 0.6)),
+                (center[0] - int(size * 1.8), center[1] + int(size * 0.6))]  # fmt: skip
+        cv2.fillPoly(image, [np.array(tail, np.int32)], color, cv2.LINE_AA)
+    for x in rng.uniform(0, n, 8):
+        cv2.circle(image, (int(x), int(rng.uniform(0, n))), int(n * 0.012), (200, 230, 240), 2, cv2.LINE_AA)
+
+
+def _snow(image: Picture, rng: np.random.Generator) -> None:
+    n = len(image)
+    ground = int(n * rng.uniform(0.6, 0.7))
+    _vertical(image, _jitter(rng, (150, 164, 190)), _jitter(rng, (214, 222, 236)), 0, ground)
+    image[ground:] = _jitter(rng, (240, 244, 250), 5)
+    for x in rng.uniform(0, n, 3):
+        for level in range(3):
+            half, top = n * (0.05 + 0.025 * level), ground - n * (0.3 - 0.09 * level)
+            points = np.array([(x, top), (x - half, top + n * 0.12), (x + half, top + n * 0.12)], np.int32)
+            cv2.fillPoly(image, [points], _jitter(rng, (60, 104, 92)), cv2.LINE_AA)
+    for x, y in rng.uniform(0, n, (60, 2)):
+        cv2.circle(image, (int(x), int(y)), max(1, int(n * 0.006)), (252, 252, 255), -1, cv2.LINE_AA)
+
+
 _PAINTERS: dict[str, Callable[[Picture, np.random.Generator], None]] = {
     "simple background": _simple,
     "gradient background": _gradient,
@@ -136,6 +180,9 @@ _PAINTERS: dict[str, Callable[[Picture, np.random.Generator], None]] = {
     "rooftop": _rooftop,
     "night city": _night_city,
     "festival": _festival,
+    "library": _library,
+    "aquarium": _aquarium,
+    "snow": _snow,
 }
 
 

@@ -32,9 +32,11 @@ CODES = {
 
 @dataclass
 class Canvas:
-    """An RGB picture at twice the final size and a label map at the final size."""
+    """An RGB picture at twice the final size and a label map at the final size; outlines in ``ink``."""
 
     size: int
+    ink: RGB = LINE
+    weight: float = 1.0
     image: NDArray[np.uint8] = field(init=False)
     labels: NDArray[np.uint8] = field(init=False)
 
@@ -63,7 +65,11 @@ class Pen:
     @classmethod
     def at(cls, canvas: Canvas, person: int, x: float, y: float, scale: float, degrees: float = 0.0) -> Pen:
         """A pen whose origin is ``(x, y)`` in pixels, enlarged and turned (clockwise in the picture)."""
-        return cls(canvas, person, _affine(x, y, scale, degrees), max(1.0, 1.5 * scale))
+        return cls(canvas, person, _affine(x, y, scale, degrees), max(1.0, 1.5 * scale * canvas.weight))
+
+    def stretched(self, width: float) -> Pen:
+        """The same pen with everything wider or narrower."""
+        return Pen(self.canvas, self.person, self.matrix * [[width], [1.0], [1.0]], self.line)
 
     def child(self, x: float, y: float, degrees: float = 0.0, scale: float = 1.0) -> Pen:
         """A pen with its own origin and turn inside this one."""
@@ -89,7 +95,7 @@ class Pen:
         cv2.fillPoly(image, [fine], color, cv2.LINE_AA, _SHIFT)
         width = max(1, round(self.line * SUPERSAMPLE))
         if outline:
-            cv2.polylines(image, [fine], True, LINE, width, cv2.LINE_AA, _SHIFT)
+            cv2.polylines(image, [fine], True, self.canvas.ink, width, cv2.LINE_AA, _SHIFT)
         if part is not None:
             coarse, label = _fixed(placed, 1), self._label(part)
             cv2.fillPoly(self.canvas.labels, [coarse], label, cv2.LINE_8, _SHIFT)
@@ -108,7 +114,8 @@ class Pen:
         if outline:
             for points, width, _ in placed:
                 thick = max(1, round((width + 2 * self.line) * SUPERSAMPLE))
-                cv2.polylines(self.canvas.image, [_fixed(points, SUPERSAMPLE)], False, LINE, thick, cv2.LINE_AA, _SHIFT)
+                fine = _fixed(points, SUPERSAMPLE)
+                cv2.polylines(self.canvas.image, [fine], False, self.canvas.ink, thick, cv2.LINE_AA, _SHIFT)
         for points, width, color in placed:
             thick = max(1, round(width * SUPERSAMPLE))
             cv2.polylines(self.canvas.image, [_fixed(points, SUPERSAMPLE)], False, color, thick, cv2.LINE_AA, _SHIFT)

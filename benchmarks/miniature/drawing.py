@@ -10,7 +10,9 @@ import numpy as np
 from benchmarks.miniature.backgrounds import paint_background
 from benchmarks.miniature.canvas import CODES, Canvas, Pen
 from benchmarks.miniature.figure import Figure, HandDrawn
-from benchmarks.miniature.poses import PAIR_PAINTERS, draw_solo, fuse_bodies
+from benchmarks.miniature.flaws import burn, double, leave_over
+from benchmarks.miniature.palette import INKS
+from benchmarks.miniature.poses import PAIR_PAINTERS, draw_apart, draw_solo, fuse_bodies
 from benchmarks.miniature.scenes import SOLO_POSES, Look, Scene, sample_look
 from benchmarks.miniature.truth import Drawing, HandTruth, Mask, PersonTruth
 
@@ -47,7 +49,7 @@ def draw(scene: Scene, size: int = 256) -> Drawing:
         The picture (size, size, 3) RGB uint8 with masks, hands and key points.
     """
     rng = np.random.default_rng(scene.seed)
-    canvas = Canvas(size)
+    canvas = Canvas(size, INKS[scene.style.ink], scene.style.line)
     paint_background(canvas.image, scene.background, rng)
     stage = _stage(scene, rng, size / _CELL)
     extra = [f for f in scene.failures if f.kind == "extra_person"]
@@ -55,19 +57,38 @@ def draw(scene: Scene, size: int = 256) -> Drawing:
         _draw_extra(scene, canvas, stage, rng)
     figures = _figures(scene, canvas, stage, rng)
     if scene.pose in SOLO_POSES:
-        draw_solo(figures[0], scene.pose)
+        draw_solo(figures[0], scene.pose, scene.arms)
+    elif scene.pose == "apart":
+        draw_apart(figures, scene.arms)
     else:
         PAIR_PAINTERS[scene.pose](figures[0], figures[1])
         if any(f.kind == "fused_bodies" for f in scene.failures):
             fuse_bodies(figures[0], figures[1])
     image, labels = canvas.finished(), canvas.labels
+    _flaw(image, labels, scene)
     if scene.flipped:
         image, labels = np.ascontiguousarray(image[:, ::-1]), np.ascontiguousarray(labels[:, ::-1])
     looks = [(figure.look, figure.drawn) for figure in figures]
     people = [_person(i, look, drawn, labels, scene.flipped) for i, (look, drawn) in enumerate(looks)]
     if extra:
-        people.append(_person(2, sample_look(np.random.default_rng(scene.seed + 1)), [], labels, scene.flipped, True))
+        index = max(2, len(figures))
+        people.append(
+            _person(index, sample_look(np.random.default_rng(scene.seed + 1)), [], labels, scene.flipped, True)
+        )
     return Drawing(scene, image, tuple(people), _contact(people))
+
+
+def _flaw(image: np.ndarray, labels: np.ndarray, scene: Scene) -> None:
+    """Faults of the finished picture: doubled contours, leftovers, burnt colours; in place."""
+    rng = np.random.default_rng((scene.seed, 11))
+    for failure in scene.failures:
+        mask = (labels >> 4) == failure.person + 1
+        if failure.kind == "doubled":
+            double(image, mask, rng)
+        elif failure.kind == "leftover":
+            leave_over(image, mask & np.isin(labels & 15, (CODES["head"], CODES["hair"], CODES["skin"])), rng)
+        elif failure.kind == "burnt":
+            burn(image, rng)
 
 
 def _stage(scene: Scene, rng: np.random.Generator, zoom: float) -> _Stage:
@@ -77,6 +98,8 @@ def _stage(scene: Scene, rng: np.random.Generator, zoom: float) -> _Stage:
         scale = min(scale, 1.06)
     if scene.pose == "princess carry":
         scale *= 0.94
+    if len(scene.people) > 2:
+        scale = min(scale, {3: 0.86, 4: 0.72}[len(scene.people)])
     scale *= rng.uniform(0.95, 1.04)
     room = 12 if scene.distance == "far" else 6
     x = 0.5 * _CELL + rng.uniform(-room, room) * (3 if kind == "solo" else 1)
@@ -89,8 +112,9 @@ def _stage(scene: Scene, rng: np.random.Generator, zoom: float) -> _Stage:
 def _figures(scene: Scene, canvas: Canvas, stage: _Stage, rng: np.random.Generator) -> list[Figure]:
     figures = []
     places = _PLACES.get(scene.pose, ((0, 0, 0, 1), (0, 0, 0, 1)))
+    count = len(scene.people)
     for i, look in enumerate(scene.people):
-        x, y, degrees, scale = places[i]
+        x, y, degrees, scale = places[i] if count <= 2 else ((i - (count - 1) / 2) * 82.0, 0, 0, 1)
         pen = Pen.at(
             canvas,
             i,
@@ -98,10 +122,10 @@ def _figures(scene: Scene, canvas: Canvas, stage: _Stage, rng: np.random.Generat
             stage.y + y * stage.scale,
             stage.scale * scale,
             degrees + rng.uniform(-2, 2),
-        )
-        other = scene.people[1 - i] if len(scene.people) == 2 else None
+        ).stretched(scene.style.width)
+        other = scene.people[(i + 1) % count] if count > 1 else scene.rival
         faults = frozenset(_faults(scene, i, rng))
-        figure = Figure(pen, look, np.random.default_rng(int(rng.integers(2**31))), faults, other)
+        figure = Figure(pen, look, np.random.default_rng(int(rng.integers(2**31))), faults, other, scene.style)
         figure.set_head(rng.uniform(-2, 2), rng.uniform(-2, 1), rng.uniform(-5, 5))
         figures.append(figure)
     if scene.pose == "hug":
@@ -130,7 +154,9 @@ def _faults(scene: Scene, person: int, rng: np.random.Generator) -> list[str]:
     faults = []
     for failure in scene.failures:
         if failure.person == person:
-            faults.append(f"{failure.kind}:{hand}" if failure.kind.endswith("_hand") else failure.kind)
+            limb = failure.kind in ("missing_leg", "missing_arm") or failure.kind.endswith("_hand")
+            arm = 1 if failure.kind == "missing_arm" and (scene.pose, person) == ("princess carry", 1) else hand
+            faults.append(f"{failure.kind}:{arm}" if limb else failure.kind)
     return faults
 
 
@@ -140,8 +166,8 @@ def _draw_extra(scene: Scene, canvas: Canvas, stage: _Stage, rng: np.random.Gene
     x = stage.x + side * stage.scale * (66 if len(scene.people) == 1 else 92)
     x = float(np.clip(x, 0.14 * canvas.size, 0.86 * canvas.size))
     look = sample_look(np.random.default_rng(scene.seed + 1))
-    pen = Pen.at(canvas, 2, x, stage.y, stage.scale * 0.92)
-    draw_solo(Figure(pen, look, np.random.default_rng(scene.seed + 2)), "standing")
+    pen = Pen.at(canvas, max(2, len(scene.people)), x, stage.y, stage.scale * 0.92)
+    draw_solo(Figure(pen, look, np.random.default_rng(scene.seed + 2), style=scene.style), "standing")
 
 
 def _person(

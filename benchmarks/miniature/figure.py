@@ -6,19 +6,19 @@ The origin is the pelvis; x to the right of the picture, y down. Shoulders lie a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.miniature.canvas import Pen, curve
+from benchmarks.miniature.canvas import SUPERSAMPLE, Pen, curve
 from benchmarks.miniature.palette import (
     BLUSH,
     CLOTH,
     DARK,
     EYES,
     HAIR,
-    LINE,
+    HAT,
     RGB,
     RIBBON,
     SHOE,
@@ -28,12 +28,21 @@ from benchmarks.miniature.palette import (
     WHITE,
     shade,
 )
-from benchmarks.miniature.scenes import Look
+from benchmarks.miniature.scenes import PLAIN, Look, Style
 
 XY = tuple[float, float]
 HEAD_Y = -82.0
 SHOULDER = (17.0, -42.0)
 HIP_X = 9.5
+# The fringe's lower edge between the temples, from right to left, by ``Style.hair``.
+_FRINGES: tuple[tuple[XY, ...], ...] = (
+    ((33, 16), (30, 2), (24, -7), (15, 0), (10, -10), (0, -1), (-9, -10), (-15, 0), (-24, -7), (-30, 2)),
+    ((33, 16), (31, -3), (20, -5), (8, -6), (-8, -6), (-20, -5), (-31, -3)),
+    ((33, 16), (29, -3), (18, -15), (2, -20), (-12, -8), (-22, 0), (-30, 4)),
+    ((33, 16), (28, 0), (25, -14), (18, 2), (12, -14), (4, 3), (-4, -14), (-12, 2), (-19, -13), (-26, 1)),
+)
+# How far long straight hair hangs down and how wide it is, by ``Style.hair``.
+_HANGING = ((84, 46), (78, 42), (92, 50), (70, 52))
 _LONG_SLEEVES = {"serafuku", "blazer", "vest", "hoodie"}
 
 
@@ -50,22 +59,32 @@ class HandDrawn:
 
 @dataclass
 class Figure:
-    """A person being drawn. ``faults`` are this person's deliberate failures; ``other`` is the partner's look."""
+    """A person being drawn. ``faults`` are this person's deliberate failures; ``other`` is the partner's look.
+
+    With the fault of the other's eyes or clothes, ``look`` is what is drawn.
+    """
 
     pen: Pen
     look: Look
     rng: np.random.Generator
     faults: frozenset[str] = frozenset()
     other: Look | None = None
+    style: Style = PLAIN
     head: Pen = field(init=False)
     drawn: list[HandDrawn] = field(default_factory=list)
+    legs: int = 0
 
     def __post_init__(self) -> None:
+        if self.other and "eye_color" in self.faults:
+            self.look = replace(self.look, eye_color=self.other.eye_color)
+        if self.other and "outfit" in self.faults:
+            self.look = replace(self.look, outfit=self.other.outfit, outfit_color=self.other.outfit_color)
         self.set_head()
 
     def set_head(self, dx: float = 0.0, dy: float = 0.0, tilt: float = 0.0) -> None:
         """Move and tilt the head (degrees) from its place above the shoulders."""
-        self.head = self.pen.child(dx, HEAD_Y + dy, tilt)
+        chin = 34 * (1 - self.style.head)
+        self.head = self.pen.child(dx, HEAD_Y + dy + chin, tilt, self.style.head)
 
     # Hair -------------------------------------------------------------------------------------------------------
 
@@ -78,7 +97,8 @@ class Figure:
     @property
     def long_hair(self) -> bool:
         """Whether long hair is drawn, with the fault of pulled hair applied."""
-        return self.look.hair_length == "long" or "hair_pull" in self.faults
+        long = self.look.hair_length == "long" and "hair_cut" not in self.faults
+        return long or "hair_pull" in self.faults
 
     def back_hair(self) -> None:
         """The hair behind the body; drawn before the torso."""
@@ -89,9 +109,10 @@ class Figure:
             return
         style = self.look.hair_style
         if style == "straight" or "hair_pull" in self.faults:
-            left = curve((-39, -6), (-46, 30), (-40 + sway, 62), (-30 + sway, 84))
-            right = curve((39, -6), (46, 30), (40 + sway, 62), (30 + sway, 84))
-            bottom = [(-18 + sway, 78), (-8 + sway, 86), (4 + sway, 79), (16 + sway, 86)]
+            end, wide = _HANGING[self.style.hair]
+            left = curve((-39, -6), (-wide, 30), (6 - wide + sway, 62), (16 - wide + sway, end))
+            right = curve((39, -6), (wide, 30), (wide - 6 + sway, 62), (wide - 16 + sway, end))
+            bottom = [(-18 + sway, end - 6), (-8 + sway, end + 2), (4 + sway, end - 5), (16 + sway, end + 2)]
             head.polygon(np.vstack([left, bottom, right[::-1]]), color, "hair")
         elif style == "twintails":
             head.ellipse(0, 2, 39, 35, color, "hair")
@@ -137,8 +158,7 @@ class Figure:
         self._face()
         self._ahoge()
         cap = curve((-38, 8), (-46, -46), (46, -46), (38, 8), steps=15)
-        locks = [(33, 16), (30, 2), (24, -7), (15, 0), (10, -10), (0, -1), (-9, -10), (-15, 0), (-24, -7), (-30, 2)]
-        head.polygon(np.vstack([cap, locks, [(-33, 16)]]), color, "hair")
+        head.polygon(np.vstack([cap, _FRINGES[self.style.hair], [(-33, 16)]]), color, "hair")
         for side in (-1, 1):
             length = 34 if self.long_hair else 24
             lock = curve((side * 29, -6), (side * 32, 14), (side * 31, length))
@@ -151,28 +171,72 @@ class Figure:
                 loop = [(21, -31), (21 + side * 13, -40), (21 + side * 14, -24)]
                 head.polygon(loop, RIBBON, "ribbon")
             head.ellipse(21, -31, 3.4, 3.4, shade(RIBBON, 0.8), "ribbon")
+        if self.look.hat:
+            head.strokes([([(2, -46), (5, -55)], 3.0, shade(HAT, 0.8))], "ribbon")
+            head.ellipse(3, -37, 33, 11, HAT, "ribbon")
 
     def _face(self) -> None:
-        head, iris = self.head, EYES[self.look.eye_color]
+        head, ink = self.head, self.pen.canvas.ink
+        broken = int(self.rng.integers(5)) if "broken_face" in self.faults else -1
+        missing = (-1, 1)[int(self.rng.integers(2))] if broken >= 0 else 0
         for side in (-1, 1):
-            x = side * 13.5
-            head.ellipse(x, 7.5, 7.6, 9.2, WHITE, None)
-            head.ellipse(x, 8.5, 6.0, 7.8, iris, None, outline=False)
-            head.ellipse(x, 9.5, 3.0, 4.2, shade(iris, 0.42), None, outline=False)
-            head.ellipse(x - 2, 5, 2.2, 2.6, (255, 255, 255), None, outline=False)
-            head.strokes(
-                [(curve((x - 8.5, 4), (x - 4, -4), (x + 4, -4), (x + 8.5, 4)), 2.0, LINE)], None, outline=False
-            )
             head.ellipse(side * 22, 18, 5, 2.6, BLUSH, None, outline=False)
+            if broken == 0 and side == missing:
+                continue
+            if broken == 1 and side == missing:  # far out of place
+                self._eye(head.child(side * self.rng.uniform(-4, 5), self.rng.uniform(9, 13), side * 24, 0.8), side)
+            elif broken == 3:  # both run together
+                self._eye(head.child(-side * 8, 0), side)
+            else:
+                self._eye(head, side)
+        if broken == 2:
+            self._eye(head.child(-missing * self.rng.uniform(2, 6), self.rng.uniform(11, 14), 0, 0.8), missing)
+        if broken == 4:
+            self._smear()
+            return
         if self.look.smile:
-            head.strokes([(curve((-6, 20.5), (0, 27), (6, 20.5)), 1.8, LINE)], None, outline=False)
+            head.strokes([(curve((-6, 20.5), (0, 27), (6, 20.5)), 1.8, ink)], None, outline=False)
         else:
             head.polygon([(-6, 19.5), (6, 19.5), (4, 26.5), (-4, 26.5)], (206, 84, 84), None)
+
+    def _eye(self, head: Pen, side: int) -> None:
+        iris, x = EYES[self.look.eye_color], side * 13.5
+        head.ellipse(x, 7.5, 7.6, 9.2, WHITE, None)
+        head.ellipse(x, 8.5, 6.0, 7.8, iris, None, outline=False)
+        head.ellipse(x, 9.5, 3.0, 4.2, shade(iris, 0.42), None, outline=False)
+        head.ellipse(x - 2, 5, 2.2, 2.6, (255, 255, 255), None, outline=False)
+        lashes = curve((x - 8.5, 4), (x - 4, -4), (x + 4, -4), (x + 8.5, 4))
+        head.strokes([(lashes, 2.0, self.pen.canvas.ink)], None, outline=False)
+
+    def _smear(self) -> None:
+        """The fault of a face that has run: its features drawn out to one side."""
+        image, (x, y) = self.pen.canvas.image, self.head.place([(0, 10)])[0] * SUPERSAMPLE
+        reach = 22 * self.head.scale * SUPERSAMPLE
+        rows, columns = np.mgrid[int(y - reach) : int(y + reach), int(x - reach) : int(x + reach)]
+        inside = (rows >= 0) & (rows < len(image)) & (columns >= 0) & (columns < len(image))
+        if not inside.all():
+            return
+        near = np.clip(1 - ((rows - y) ** 2 + (columns - x) ** 2) / reach**2, 0, 1)
+        angle = near * self.rng.choice((-1.0, 1.0)) * self.rng.uniform(1.3, 2.0)
+        source_x = x + (columns - x) * np.cos(angle) - (rows - y) * np.sin(angle)
+        source_y = y + (columns - x) * np.sin(angle) + (rows - y) * np.cos(angle)
+        image[rows, columns] = image[np.rint(source_y).astype(int), np.rint(source_x).astype(int)]
 
     # Body -------------------------------------------------------------------------------------------------------
 
     def torso(self) -> None:
-        """Neck, top and skirt."""
+        """Neck, top and skirt, with the fault of an extra arm applied."""
+        self._clothes()
+        if "extra_arm" in self.faults:
+            side = 1 if self.rng.random() < 0.5 else -1
+            elbow, wrist = (side * 34, -50), (side * 47, -66)
+            if self.rng.random() < 0.4:
+                elbow, wrist = (side * 33, -37), (side * 49, -36)
+            self.arm((side * SHOULDER[0], SHOULDER[1] + 3), elbow, wrist)
+            degrees = float(np.rad2deg(np.arctan2(wrist[1] - elbow[1], wrist[0] - elbow[0])))
+            self.hand(0, wrist, degrees, -side, extra=True)
+
+    def _clothes(self) -> None:
         look, pen, cloth = self.look, self.pen, CLOTH[self.look.outfit_color]
         pen.strokes([([(0, -56), (0, -40)], 9, shade(SKIN, 0.93))], "skin")
         skirt = [(-14, -12), (14, -12), (23, 12), (-23, 12)]
@@ -200,7 +264,7 @@ class Figure:
             pen.polygon([(-8, -46), (8, -46), (0, depth)], WHITE, None)
             pen.polygon([(-2.4, -42), (2.4, -42), (1.6, depth + 2), (-1.6, depth + 2)], RIBBON, None, outline=False)
             if look.outfit == "blazer":
-                pen.strokes([([(0, depth), (0, -11)], 1.4, LINE)], None, outline=False)
+                pen.strokes([([(0, depth), (0, -11)], 1.4, pen.canvas.ink)], None, outline=False)
         elif look.outfit == "hoodie":
             pen.polygon([(-8, -24), (8, -24), (11, -13), (-11, -13)], shade(cloth, 0.85), None)
             for x in (-4, 4):
@@ -209,7 +273,10 @@ class Figure:
             pen.strokes([([(-16, -28), (16, -28)], 5, shade(cloth, 1.6))], None, outline=False)
 
     def leg(self, hip: XY, knee: XY, ankle: XY, foot: float = 0.0) -> None:
-        """One leg; ``foot`` points the shoe left (< 0) or right (> 0)."""
+        """One leg; ``foot`` points the shoe left (< 0) or right (> 0). A missing leg is left out."""
+        self.legs += 1
+        if f"missing_leg:{self.legs - 1}" in self.faults:
+            return
         wear = self.look.legwear
         thigh = TIGHTS if wear == "pantyhose" else SKIN
         shin = {"pantyhose": TIGHTS, "kneehighs": SOCK}.get(wear, SKIN)
@@ -241,15 +308,19 @@ class Figure:
     # Hands ------------------------------------------------------------------------------------------------------
 
     def hand(
-        self, index: int, wrist: XY, degrees: float, thumb: int, spread: float = 1.0, gripping: bool = False
-    ) -> None:
+        self, index: int, wrist: XY, degrees: float, thumb: int, spread: float = 1.0, gripping: bool = False,
+        extra: bool = False,
+    ) -> None:  # fmt: skip
         """A hand at ``wrist`` whose fingers point along ``degrees`` (0 = right, 90 = down).
 
         ``thumb`` (+1 or -1) is the side of the thumb, ``spread`` opens the fingers, ``gripping`` bends them over
-        what they hold.
+        what they hold. An ``extra`` arm's hand is nobody's: always whole, and not among the hands of the truth.
         """
-        pen = self.pen.child(*wrist, degrees)
-        state = next((s for s in ("lost", "fused", "minor") if f"{s}_hand:{index}" in self.faults), "holds")
+        if f"missing_arm:{index}" in self.faults and not extra:
+            return
+        pen, part = self.pen.child(*wrist, degrees), "arm" if extra else f"hand{index}"
+        faults = frozenset[str]() if extra else self.faults
+        state = next((s for s in ("lost", "fused", "minor") if f"{s}_hand:{index}" in faults), "holds")
         reach = 13.0 if gripping else 15.0
         angles = np.array([-27.0, -9.0, 9.0, 27.0]) * spread * -thumb
         lengths = np.array([0.9, 1.06, 1.0, 0.8]) * reach
@@ -275,12 +346,13 @@ class Figure:
         else:
             palm = [([(4.0, 0), (9.0, 0)], 13.0, SKIN)]
             fingers = [([k - (1, 0), t], 4.6, SKIN) for k, t in zip(knuckles, tips, strict=True)]
-            pen.strokes([*palm, *fingers, (thumb_line, 5.0, SKIN)], f"hand{index}")
+            pen.strokes([*palm, *fingers, (thumb_line, 5.0, SKIN)], part)
             keys[1] = thumb_line[-1]
             if len(tips) == 4:
                 keys[2:] = tips
         extent = np.array([(-2, -8), (28, -12), (28, 12), (-2, 8), (12, thumb * 15)])
-        self.drawn.append(HandDrawn(index, state, pen.place(extent), pen.place(keys).astype(np.float32), gripping))
+        if not extra:
+            self.drawn.append(HandDrawn(index, state, pen.place(extent), pen.place(keys).astype(np.float32), gripping))
 
     def _mitten(self, pen: Pen, index: int, thumb: int, reach: float) -> None:
         """Fingers stuck together: one lump with an uneven edge, the thumb half swallowed."""
@@ -295,7 +367,12 @@ class Figure:
 def arm_with_hand(
     figure: Figure, index: int, joints: Sequence[XY], *, spread: float = 1.0, gripping: bool = False, turn: float = 0.0
 ) -> None:
-    """An arm through ``joints`` (shoulder, elbow, wrist) and its hand in line with the forearm, turned by ``turn``."""
+    """An arm through ``joints`` (shoulder, elbow, wrist) and its hand in line with the forearm, turned by ``turn``.
+
+    With the fault of a missing arm nothing is drawn.
+    """
+    if f"missing_arm:{index}" in figure.faults:
+        return
     shoulder, elbow, wrist = joints
     figure.arm(shoulder, elbow, wrist)
     degrees = float(np.rad2deg(np.arctan2(wrist[1] - elbow[1], wrist[0] - elbow[0]))) + turn

@@ -5,6 +5,7 @@ from __future__ import annotations
 RGB = tuple[int, int, int]
 
 LINE: RGB = (58, 38, 48)
+INKS: dict[str, RGB] = {"brown": LINE, "black": (22, 22, 26), "blue": (44, 52, 104), "plum": (92, 40, 76)}
 SKIN: RGB = (255, 224, 196)
 BLUSH: RGB = (250, 178, 164)
 WHITE: RGB = (250, 250, 252)
@@ -44,6 +45,7 @@ SOCK: RGB = (54, 54, 76)
 TIGHTS: RGB = (92, 74, 84)
 SHOE: RGB = (96, 60, 44)
 RIBBON: RGB = (222, 40, 90)
+HAT: RGB = (120, 46, 70)
 
 
 def shade(color: RGB, factor: float) -> RGB:

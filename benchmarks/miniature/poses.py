@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
 
 from benchmarks.miniature.canvas import SUPERSAMPLE, Canvas
 from benchmarks.miniature.figure import SHOULDER, Figure, arm_with_hand
-from benchmarks.miniature.palette import CLOTH, LINE
+from benchmarks.miniature.palette import CLOTH
 
 SX, SY = SHOULDER
 
@@ -26,21 +26,32 @@ def _free_arm(figure: Figure, index: int, side: int, kind: str) -> None:
     arm_with_hand(figure, index, joints, spread=figure.rng.uniform(0.95, 1.2))
 
 
-def _stand(figure: Figure, arms: tuple[str | None, str | None]) -> None:
+def _stand(figure: Figure, arms: tuple[str | None, str | None], held: str = "free") -> None:
     figure.back_hair()
     figure.standing_legs()
+    if held == "behind":
+        for index, side in enumerate((-1, 1)):
+            arm_with_hand(figure, index, [(side * SX, SY + 3), (side * 28, -26), (side * 7, -13)], gripping=True)
     figure.torso()
+    if held == "crossed":
+        for index, side in enumerate((-1, 1)):
+            joints = [(side * SX, SY + 3), (side * 26, -21 - 4 * index), (-side * 6, -25 - 3 * index)]
+            arm_with_hand(figure, index, joints, gripping=True, spread=0.7)
+    if held != "free":
+        arms = (None, None)
     for index, (side, kind) in enumerate(zip((-1, 1), arms, strict=True)):
         if kind:
             _free_arm(figure, index, side, kind)
     figure.draw_head()
 
 
-def draw_solo(figure: Figure, pose: str) -> None:
-    """One person standing, with arms up, waving, or sitting."""
+def draw_solo(figure: Figure, pose: str, arms: str = "free") -> None:
+    """One person standing, with arms up, waving, or sitting; ``arms`` of one who stands as in :class:`Scene`."""
     if pose == "sitting":
         figure.back_hair()
         figure.torso()
+        if "extra_leg" in figure.faults:
+            figure.leg((2, 8), (4, 26), (0, 48), 4)
         for side in (-1, 1):
             figure.leg((side * 9, 8), (side * 22, 24), (side * 20, 46), side * 4)
         for index, side in enumerate((-1, 1)):
@@ -50,17 +61,17 @@ def draw_solo(figure: Figure, pose: str) -> None:
         return
     waving = ("wave", "down") if figure.rng.random() < 0.5 else ("down", "wave")
     kinds = {"standing": ("down", "down"), "arms up": ("up", "up"), "waving": waving}
-    _stand(figure, kinds[pose])
+    _stand(figure, kinds[pose], arms if pose == "standing" else "free")
 
 
 def _free_kind(figure: Figure) -> str:
     return str(figure.rng.choice(("down", "out", "wave")))
 
 
-def draw_apart(first: Figure, second: Figure) -> None:
-    """Two people with room between them."""
-    for figure in (first, second):
-        _stand(figure, ("down", "down") if figure.rng.random() < 0.7 else ("down", "wave"))
+def draw_apart(figures: Sequence[Figure], arms: str = "free") -> None:
+    """Two to four people with room between them; ``arms`` as in :class:`Scene`."""
+    for figure in figures:
+        _stand(figure, ("down", "down") if figure.rng.random() < 0.7 else ("down", "wave"), arms)
 
 
 def draw_together(first: Figure, second: Figure) -> None:
@@ -118,7 +129,8 @@ def draw_piggyback(carrier: Figure, rider: Figure) -> None:
     carrier.draw_head()
     for index, side in enumerate((-1, 1)):
         joints = [(side * (SX + 1), SY + 8), (side * 27, -6), (side * 31, 7)]
-        carrier.arm(*joints)
+        if f"missing_arm:{index}" not in carrier.faults:
+            carrier.arm(*joints)
         carrier.hand(index, joints[2], -78.0 if side > 0 else -102.0, -side, 1.05, gripping=True)
 
 
@@ -129,8 +141,11 @@ def draw_princess_carry(carrier: Figure, carried: Figure) -> None:
     carrier.torso()
     knees = tuple(_shift(carrier, carried, (20, 24)))
     back = tuple(_shift(carrier, carried, (24, -30)))
-    carrier.arm((-SX, SY + 6), (-37, -26), knees)
-    carrier.arm((SX, SY + 6), (30, -22), back)
+    for index, (shoulder, elbow, end) in enumerate(
+        (((-SX, SY + 6), (-37, -26), knees), ((SX, SY + 6), (30, -22), back))
+    ):
+        if f"missing_arm:{index}" not in carrier.faults:
+            carrier.arm(shoulder, elbow, end)
     carrier.draw_head()
     carried.back_hair()
     carried.torso()
@@ -156,6 +171,8 @@ def draw_lap_sit(seat: Figure, sitter: Figure) -> None:
     seat.back_hair()
     sitter.back_hair()
     seat.torso()
+    if "extra_leg" in seat.faults:
+        seat.leg((-14, 8), (-26, 26), (-32, 48), -4)
     for side in (-1, 1):
         seat.leg((side * 9, 8), (side * 12 - 5, 26), (side * 12 - 6, 50), side * 3)
     seat.draw_head()
@@ -181,7 +198,7 @@ def _shift(owner: Figure, frame: Figure, point: tuple[float, float]) -> np.ndarr
 def _scenery(canvas: Canvas, points: np.ndarray, color: tuple[int, int, int]) -> None:
     fixed = np.rint(points * SUPERSAMPLE * 16).astype(np.int32)
     cv2.fillPoly(canvas.image, [fixed], color, cv2.LINE_AA, 4)
-    cv2.polylines(canvas.image, [fixed], True, LINE, 3, cv2.LINE_AA, 4)
+    cv2.polylines(canvas.image, [fixed], True, canvas.ink, 3, cv2.LINE_AA, 4)
 
 
 def fuse_bodies(first: Figure, second: Figure) -> None:
@@ -197,7 +214,8 @@ def fuse_bodies(first: Figure, second: Figure) -> None:
     if first.rng.random() < 0.5:  # one body under two heads
         cv2.fillPoly(canvas.image, [fixed], cloth, cv2.LINE_AA, 4)
         if first.rng.random() < 0.6:
-            cv2.polylines(canvas.image, [fixed], True, LINE, max(1, round(2.6 * first.pen.scale)), cv2.LINE_AA, 4)
+            thick = max(1, round(2.6 * first.pen.scale))
+            cv2.polylines(canvas.image, [fixed], True, canvas.ink, thick, cv2.LINE_AA, 4)
     else:  # smeared into each other
         mask = np.zeros(canvas.image.shape[:2], np.uint8)
         cv2.fillPoly(mask, [fixed], 255, cv2.LINE_AA, 4)
@@ -213,7 +231,6 @@ def fuse_bodies(first: Figure, second: Figure) -> None:
 
 
 PAIR_PAINTERS: dict[str, Callable[[Figure, Figure], None]] = {
-    "apart": draw_apart,
     "together": draw_together,
     "hug": draw_hug,
     "piggyback": draw_piggyback,

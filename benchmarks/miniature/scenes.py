@@ -28,6 +28,31 @@ BACKGROUNDS = (
     "festival",
 )
 
+# Never painted behind a drawing that anything is trained on.
+HELD_OUT_BACKGROUNDS = ("library", "aquarium", "snow")
+
+
+@dataclass(frozen=True)
+class Style:
+    """How a scene is drawn, whatever it shows.
+
+    Attributes:
+        line: width of the outlines, 1.0 as drawn for the base model.
+        ink: colour of the outlines, a key of :data:`benchmarks.miniature.palette.INKS`.
+        head: size of heads against bodies.
+        width: stretch of figures to the side.
+        hair: shape of the fringe and of long hair, 0 to 3.
+    """
+
+    line: float = 1.0
+    ink: str = "brown"
+    head: float = 1.0
+    width: float = 1.0
+    hair: int = 0
+
+
+PLAIN = Style()
+
 
 @dataclass(frozen=True)
 class Look:
@@ -43,6 +68,7 @@ class Look:
     outfit_color: str = "blue"
     legwear: str = "bare legs"
     smile: bool = True
+    hat: bool = False
 
 
 KEI = Look("blonde", "long", "straight", False, False, "blue", "blazer", "red", "kneehighs")
@@ -60,6 +86,16 @@ FAILURES = (
     "lost_hand",  # an arm ends without a hand
     "extra_leg",
     "extra_person",
+    "hair_cut",  # the other person's short hair on this one
+    "eye_color",  # the other person's eyes on this one
+    "outfit",  # the other person's clothes on this one
+    "missing_leg",
+    "extra_arm",
+    "missing_arm",
+    "broken_face",  # an eye too few or too many, out of place, or the face smeared
+    "doubled",  # a second, faint contour beside the first
+    "leftover",  # a faint piece of the head where nothing should be
+    "burnt",  # the whole picture: colours and contrast far over the top
 )
 
 
@@ -77,7 +113,8 @@ class Scene:
 
     ``people`` are in the pose's own order: left then right for ``apart``, ``together`` and ``hug``; carrier then
     carried for ``piggyback`` and ``princess carry``; the one who is sat upon, then the sitter for ``lap sit``.
-    ``flipped`` mirrors the whole picture.
+    Three or four people stand ``apart`` in a row. ``flipped`` mirrors the whole picture. ``arms`` of people who stand
+    alone or apart are ``free``, ``crossed`` or ``behind`` the back. ``rival`` is whose look bleeds onto somebody alone.
     """
 
     people: tuple[Look, ...]
@@ -87,6 +124,9 @@ class Scene:
     failures: tuple[Failure, ...] = ()
     flipped: bool = False
     seed: int = 0
+    arms: str = "free"
+    style: Style = PLAIN
+    rival: Look | None = None
 
 
 def sample_look(rng: np.random.Generator) -> Look:

@@ -17,7 +17,7 @@ _TUFT, _AHOGE = AHOGE_STATES.index("tuft"), AHOGE_STATES.index("ahoge")
 class _Ahoge(Check):
     """What both ahoge checks share: finding the head and reading it."""
 
-    networks: ClassVar[tuple[str, ...]] = ("people", "heads", "likeness")
+    networks: ClassVar[tuple[str, ...]] = ("people", "heads", "likeness", "bodies")
     owners: ClassVar[bool]
 
     def detect(self, context: Context) -> list[Finding]:
@@ -53,7 +53,7 @@ class AhogeBleed(_Ahoge):
     """Fails when a character that owns no ahoge wears one; a small tuft is minor."""
 
     name: ClassVar[str] = "ahoge_bleed"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     owners: ClassVar[bool] = False
 
     def verdict(self, name: str, clear: float, some: float, evidence: dict[str, Any]) -> Finding:
@@ -76,7 +76,7 @@ class AhogeMissing(_Ahoge):
     """Fails when the owner of an ahoge has none; one that shrank to a tuft is minor."""
 
     name: ClassVar[str] = "ahoge_missing"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     owners: ClassVar[bool] = True
 
     def verdict(self, name: str, clear: float, some: float, evidence: dict[str, Any]) -> Finding:

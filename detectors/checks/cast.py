@@ -15,11 +15,14 @@ _CROWD = 3
 
 @dataclass(frozen=True)
 class Cast(Check):
-    """Fails when there are too many or too few people, or one character twice and another not at all."""
+    """Fails when there are too many or too few people, or one character twice and another not at all.
+
+    Where bystanders are allowed, more people than the cast are no fault.
+    """
 
     name: ClassVar[str] = "cast"
-    version: ClassVar[str] = "1"
-    networks: ClassVar[tuple[str, ...]] = ("people", "heads", "likeness")
+    version: ClassVar[str] = "2"
+    networks: ClassVar[tuple[str, ...]] = ("people", "heads", "likeness", "bodies")
 
     def detect(self, context: Context) -> list[Finding]:
         """One finding for the image."""
@@ -31,7 +34,9 @@ class Cast(Check):
             "person_boxes": [context.box(p.box) for p in people],
             "scores": [round(p.score, 3) for p in people],
         }
-        if len(people) > wanted:
+        if len(people) > wanted and context.expectation.bystanders:
+            evidence["bystanders"] = len(people) - wanted
+        elif len(people) > wanted:
             strangers = [people[i] for i in context.assignment.strangers]
             evidence |= {f"stranger_{k}_box": context.box(p.box) for k, p in enumerate(strangers, start=1)}
             score = min(max(p.score for p in strangers), 1.0)
@@ -46,7 +51,8 @@ class Cast(Check):
         if context.faint_heads >= _CROWD:
             reason = f"{context.faint_heads} more heads may be there, too small to be told apart"
             return [self.not_measurable(reason, **evidence)]
-        return [self.finding(Verdict.HOLDS, _people(len(people), wanted), evidence=evidence)]
+        seen = min(len(people), wanted)
+        return [self.finding(Verdict.HOLDS, _people(seen, wanted), evidence=evidence)]
 
     def _fails(self, reason: str, evidence: dict[str, Any], score: float | None) -> Finding:
         return self.finding(Verdict.FAILS, reason, severity=Severity.CLEAR, score=score, evidence=evidence)

@@ -15,8 +15,8 @@ class Fusion(Check):
     """Fails when bodies merge at the contact, or one body carries two heads."""
 
     name: ClassVar[str] = "fusion"
-    version: ClassVar[str] = "1"
-    networks: ClassVar[tuple[str, ...]] = ("people", "contact")
+    version: ClassVar[str] = "2"
+    networks: ClassVar[tuple[str, ...]] = ("people", "heads", "likeness", "bodies", "contact")
 
     def detect(self, context: Context) -> list[Finding]:
         """One finding for the image."""

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
+
 from detectors.checks.base import Check
 from detectors.context import Context, Hand, Person
 from detectors.crops import FRAME_SIZE
 from detectors.findings import Finding, Severity, Verdict
 from detectors.thresholds import Thresholds
-from detectors.vocabulary import HAND_STATES
+from detectors.vocabulary import ARMS, HAND_STATES, ROLES
 
 # Hands whose place nothing can cover, by pose: of the person whose head is highest, then of the one with the lower one.
 # The one who carries piggyback has the lower head, the one who carries a princess the higher one.
@@ -39,8 +41,8 @@ class Hands(Check):
     """The worst of each character's visible hands: lost is worse than fused, fused worse than slightly off."""
 
     name: ClassVar[str] = "hands"
-    version: ClassVar[str] = "2"
-    networks: ClassVar[tuple[str, ...]] = ("people", "heads", "likeness", "hands")
+    version: ClassVar[str] = "3"
+    networks: ClassVar[tuple[str, ...]] = ("people", "heads", "likeness", "hands", "bodies")
 
     def detect(self, context: Context) -> list[Finding]:
         """One finding for each character of the cast."""
@@ -106,7 +108,10 @@ class Hands(Check):
 
 
 def sure_hands(context: Context, index: int) -> int:
-    """How many hands of a person must be visible in the asked pose; 0 where something may hide them."""
+    """How many hands of a person must be visible in the asked pose; 0 where something may hide them.
+
+    Arms that are crossed or behind the back hide them, and so does a pose that is not the asked one.
+    """
     pose, people, person = context.expectation.pose, context.people, context.people[index]
     if (
         pose not in _SURE_HANDS
@@ -114,12 +119,21 @@ def sure_hands(context: Context, index: int) -> int:
         or context.expectation.distance == "close"
     ):
         return 0
+    if person.answers and not _as_asked(person, pose):
+        return 0
     x0, _, x1, _ = person.box
     if person.head is None or x0 <= 1 or x1 >= FRAME_SIZE - 1:
         return 0
     tops = [other.head.box[1] if other.head else other.box[1] for other in people]
     highest = tops.index(min(tops))
     return _SURE_HANDS[pose][0 if index == highest else 1]
+
+
+def _as_asked(person: Person, pose: str) -> bool:
+    """Whether a person's arms are free and what she does belongs to a pose."""
+    arms, role = ARMS[int(np.argmax(person.answers["arms"]))], ROLES[int(np.argmax(person.answers["role"]))]
+    standing = {"standing", "apart"}
+    return arms == "free" and (role.startswith(pose) or {role, pose} <= standing)
 
 
 def broken(hand: Hand) -> float:

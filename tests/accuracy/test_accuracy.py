@@ -5,11 +5,17 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 
+from benchmarks.accuracy.__main__ import markdown
 from benchmarks.accuracy.measure import Counts, average_precision, figures, summary
+from benchmarks.accuracy.overlays import keep_worst, write_mistakes
 from benchmarks.accuracy.running import measure
+from benchmarks.detectors.cases import case_of
+from detectors import Finding, Severity, Verdict, open_detectors
 
 
 def test_precision_and_recall_by_hand() -> None:
@@ -24,11 +30,11 @@ def test_precision_and_recall_by_hand() -> None:
         counts.answers["", "fusion", truth, answer] += number
     found = figures(counts, "fusion", ["fails"])
     assert found["precision"] == pytest.approx(8 / 9)
-    assert found["recall"] == pytest.approx(0.8)
-    assert found["f1"] == pytest.approx(16 / 19)
-    assert (found["n"], found["positives"], found["not_measurable"]) == (31, 10, 3)
+    assert found["recall"] == pytest.approx(8 / 13)  # what is called not measurable is missed
+    assert found["f1"] == pytest.approx(16 / 22)
+    assert (found["n"], found["positives"], found["not_measurable"]) == (34, 13, 3)
     low, high = found["interval"]
-    assert low < 0.8 < high
+    assert low < 8 / 13 < high
 
 
 def test_nothing_counted_is_no_number() -> None:
@@ -51,9 +57,42 @@ def test_counts_add_up() -> None:
     assert (one.people, one.pictures, one.answers["", "cast", "holds", "holds"]) == (3, 2, 3)
 
 
+def test_false_alarms_are_counted_on_clean_pictures_alone() -> None:
+    detectors, counts = open_detectors(), Counts()
+    clean, faulty = case_of("test", 0, clean=True), case_of("test", 1)
+    for case in (clean, faulty):
+        [context] = detectors.look([case.image], [case.expectation])
+        wrong = [
+            Finding(check, Verdict.FAILS, check, "1", who, Severity.CLEAR, 0.97)
+            for (check, who), truth in case.truth.items()
+            if check == "face" and truth == "holds"
+        ]
+        counts.add(case, context, wrong, clean=case is clean)
+    result = summary(counts)
+    assert result["clean_images"] == 1
+    assert result["false_alarms_per_1000_clean"]["face"]["rate"] == 1000
+    assert result["false_alarms_per_1000_clean"]["hands"]["rate"] == 0
+    assert [row["bin"] for row in result["reliability"]["face"]] == [9]
+    assert result["reliability"]["face"][0]["true_share"] == 0
+
+
+def test_mistakes_are_pictures_and_only_the_worst_stay(tmp_path: Path) -> None:
+    case = case_of("test", 0, clean=True)
+    name = case.expectation.cast[0].name
+    for number, score in enumerate(np.linspace(0.5, 1, 25)):
+        wrong = Finding("ghost", Verdict.FAILS, "ghost", "1", name, Severity.CLEAR, float(score),
+                        {"person_box": [10.0, 10.0, 90.0, 90.0]}, "doubled")  # fmt: skip
+        write_mistakes(tmp_path, f"{number:02d}", case, [wrong])
+    assert keep_worst(tmp_path) == {"ghost": 25}
+    kept = sorted(path.name for path in tmp_path.iterdir())
+    assert len(kept) == 20
+    assert kept[-1].startswith("ghost-1.000-24")
+
+
 def test_the_shipped_detectors_do_what_the_table_says() -> None:
     result = summary(measure(24, seed=123, workers=1))
     assert result["images"] == 24
+    assert "false alarms" in markdown(result)
     assert result["people_mask_map50"] > 0.9
     assert result["checks"]["ahoge_bleed"]["n"] > 10
     for name in ("cast", "ahoge_bleed", "hands_lost", "fusion"):

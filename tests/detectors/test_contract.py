@@ -11,10 +11,27 @@ from numpy.typing import NDArray
 
 from benchmarks.miniature.drawing import draw
 from benchmarks.miniature.scenes import Scene
-from detectors import DetectorSet, Expectation, Finding, Severity, Verdict
-from detectors.checks import AhogeBleed, AhogeMissing, Cast, Check, Fusion, Hands
+from detectors import Change, DetectorSet, Expectation, Finding, Measure, Severity, Verdict
+from detectors.checks import (
+    AhogeBleed,
+    AhogeMissing,
+    Cast,
+    Check,
+    EyeBleed,
+    Face,
+    FollowThrough,
+    Fusion,
+    Ghost,
+    HairBleed,
+    Hands,
+    Identity,
+    Limbs,
+    OutfitBleed,
+    Pose,
+)
 from detectors.context import Context
 from detectors.errors import InvalidInput
+from detectors.measuring import measures_of
 from tests.detectors.cases import expectation, scene
 
 Image = NDArray[np.uint8]
@@ -22,7 +39,8 @@ FAULTY = replace(
     scene("piggyback", ("ahoge_bleed", 0), ("ahoge_missing", 1), ("lost_hand", 0), ("fused_bodies", 0)), seed=7
 )
 PICTURES = (FAULTY, replace(scene("together"), seed=8), replace(scene("princess carry", ("extra_person", 0)), seed=9))
-HUG = expectation(Scene((), "hug"))
+ASKED = (Change("kei", "hair_color", "red"), Change("kana", "outfit", "white dress"))
+HUG = expectation(Scene((), "hug"), changes=ASKED)
 
 
 def wide(image: Image) -> Image:
@@ -38,7 +56,7 @@ def images() -> list[Image]:
 
 @pytest.fixture(scope="module")
 def asked() -> list[Expectation]:
-    return [expectation(one) for one in PICTURES]
+    return [expectation(one, changes=ASKED) for one in PICTURES]
 
 
 @pytest.fixture(scope="module")
@@ -132,12 +150,48 @@ class TestCast(Contract):
     blank_verdict = Verdict.FAILS
 
 
+class TestHairBleed(Contract):
+    kind = HairBleed
+
+
+class TestEyeBleed(Contract):
+    kind = EyeBleed
+
+
+class TestOutfitBleed(Contract):
+    kind = OutfitBleed
+
+
 class TestFusion(Contract):
     kind = Fusion
 
 
 class TestHands(Contract):
     kind = Hands
+
+
+class TestLimbs(Contract):
+    kind = Limbs
+
+
+class TestIdentity(Contract):
+    kind = Identity
+
+
+class TestFace(Contract):
+    kind = Face
+
+
+class TestGhost(Contract):
+    kind = Ghost
+
+
+class TestPose(Contract):
+    kind = Pose
+
+
+class TestFollowThrough(Contract):
+    kind = FollowThrough
 
 
 def test_every_check_has_a_contract(opened: DetectorSet) -> None:
@@ -152,9 +206,26 @@ def test_a_picture_with_five_faults_shows_them(opened: DetectorSet, seen: list[C
 
 
 def test_a_check_that_nobody_can_answer_is_not_measurable(opened: DetectorSet, images: list[Image]) -> None:
-    [[finding]] = opened.detect(images[:1], [replace(HUG, checks=("face",))])
+    [[finding]] = opened.detect(images[:1], [replace(HUG, checks=("handwriting",))])
     assert finding.verdict is Verdict.NOT_MEASURABLE
-    assert "no detector for face" in finding.reason
+    assert "no detector for handwriting" in finding.reason
+
+
+def test_measures_come_from_the_same_look_and_survive_json(
+    opened: DetectorSet, images: list[Image], asked: list[Expectation], seen: list[Context]
+) -> None:
+    examined = opened.examine(images, asked)
+    assert [list(each.findings) for each in examined] == [opened.judge(context) for context in seen]
+    for each in examined:
+        found = {(one.name, one.character) for one in each.measures}
+        assert {("hairstyle", "kei"), ("costume", "kana"), ("likeness", "kei"), ("sharpness_people", None)} <= found
+        for one in each.measures:
+            assert Measure.from_json(json.loads(json.dumps(one.to_json()))) == one
+
+
+def test_nobody_in_the_picture_is_nothing_to_measure(opened: DetectorSet, blank: list[Context]) -> None:
+    assert opened.judge(blank[0])
+    assert {one.name for context in blank for one in measures_of(context)} == {"sharpness_background"}
 
 
 @pytest.mark.parametrize("shape", [(8, 8), (8, 8, 4), (0, 8, 3)])

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from benchmarks.miniature import scenes
+from benchmarks.miniature.training_sets import OTHER_OUTFITS
 from detectors import Expectation
 from service.errors import UnknownSuite
 from service.suites import Suite, list_suites, load_suite, parse_suite
+from service.suites.models import CheckName
 
 SMALL = """\
 name: small
@@ -80,7 +83,7 @@ def test_built_in_characters_own_what_the_drawings_show(name: str) -> None:
             "ahoge": look.ahoge,
             "eye_color": look.eye_color,
             "outfit": f"{look.outfit_color} {look.outfit}",
-            "outfits": (),
+            "outfits": tuple(f"{color} {outfit}" for outfit, color in OTHER_OUTFITS[character.trigger]),
         }
 
 
@@ -126,6 +129,12 @@ def test_roles_changes_bystanders_and_everybody_else_reach_the_detectors() -> No
 def test_what_makes_no_sense_together_is_refused(old: str, new: str, expected: str) -> None:
     assert old in WIDER
     assert expected in complaint(WIDER.replace(old, new))
+
+
+def test_the_built_in_suites_ask_every_check_that_applies() -> None:
+    asked = {name: {check for each in load_suite(name).scenarios for check in each.checks} for name in list_suites()}
+    assert asked["keikana"] == set(get_args(CheckName))
+    assert asked["demo"] == asked["keikana"] - {"follow_through"}
 
 
 def test_an_unknown_scenario_is_named_with_those_there_are() -> None:

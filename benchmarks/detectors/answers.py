@@ -1,0 +1,171 @@
+"""The right answers about a drawing: what every check ought to say, from what is drawn and what was asked for."""
+
+from __future__ import annotations
+
+from benchmarks.detectors.truths import Drawn, arms_of, drawn, face_of, fused, ghost_of, limbs_of, scale_of
+from benchmarks.miniature.truth import Drawing
+from detectors import Character, Expectation
+from detectors.expectations import changed
+
+CHECKS = (
+    "cast",
+    "ahoge_bleed",
+    "ahoge_missing",
+    "hair_bleed",
+    "eye_bleed",
+    "outfit_bleed",
+    "fusion",
+    "hands",
+    "limbs",
+    "identity",
+    "face",
+    "ghost",
+    "pose",
+    "follow_through",
+)
+WORST_HANDS = ("lost", "fused", "minor", "holds")
+BLEED = {
+    "hair_bleed": ("hair_color", "hair_length"),
+    "eye_bleed": ("eye_color",),
+    "outfit_bleed": ("outfit",),
+}
+LOOKS = ("hair_color", "hair_length", "eye_color", "outfit")
+# An extra or asked person with fewer visible pixels, for a head of 74 pixels' height, is left to nobody's judgement.
+_MIN_PERSON = 500.0
+# Of four attributes: with half or fewer of her own she is not herself.
+_HERSELF = 0.5
+
+Truth = dict[tuple[str, str | None], str | None]
+
+
+def answers_of(drawing: Drawing, expectation: Expectation) -> Truth:
+    """The right answer by (check, character); see :class:`benchmarks.detectors.cases.Case`."""
+    truth: Truth = {("cast", None): _cast(drawing, expectation), ("pose", None): _pose(drawing, expectation)}
+    if len(expectation.cast) >= 2 and expectation.contact:
+        truth["fusion", None] = "fails" if fused(drawing) else "holds"
+    for index, member in enumerate(expectation.cast):
+        if index < len(drawing.scene.people):
+            truth |= _about(drawing, expectation, index, member)
+    return truth
+
+
+def _about(drawing: Drawing, expectation: Expectation, index: int, member: Character) -> Truth:
+    """The right answers about one character who is drawn."""
+    shown, name = drawn(drawing, index), member.name
+    truth: Truth = {}
+    if member.attributes.ahoge:
+        truth["ahoge_missing", name] = {"ahoge": "holds", "tuft": "minor", "none": "fails"}.get(shown.ahoge or "")
+    else:
+        truth["ahoge_bleed", name] = {"ahoge": "fails", "tuft": "minor", "none": "holds"}.get(shown.ahoge or "")
+    for check, attributes in BLEED.items():
+        truth[check, name] = _bleed(shown, expectation, member, attributes)
+    states = {hand.state for hand in drawing.people[index].hands} - {"occluded"}
+    truth["hands", name] = min(states, key=WORST_HANDS.index, default=None)
+    for check, found, good in (
+        ("limbs", limbs_of(drawing, index), "whole"),
+        ("face", face_of(drawing, index), "whole"),
+        ("ghost", ghost_of(drawing, index), "clean"),
+    ):
+        truth[check, name] = None if found is None else "holds" if found == good else "fails"
+    truth["identity", name] = _identity(shown, expectation, member)
+    asked = expectation.changed(name)
+    if asked:
+        truth["follow_through", name] = _followed(shown, member, asked)
+    if arms_of(drawing, index) == "behind":
+        truth["hands", name] = "hidden"
+    return truth
+
+
+def value(shown: Drawn, attribute: str) -> str:
+    """What is drawn of an attribute, in a character's words."""
+    return f"{shown.outfit_color} {shown.outfit}" if attribute == "outfit" else str(getattr(shown, attribute))
+
+
+def _bleed(shown: Drawn, expectation: Expectation, member: Character, attributes: tuple[str, ...]) -> str | None:
+    """``fails`` where an attribute is another's and not her own; ``None`` where it is hidden or nobody owns another."""
+    possible = False
+    for attribute in attributes:
+        own = {*member.attributes.values(attribute), expectation.changed(member.name).get(attribute)}
+        foreign = {v for rival in expectation.rivals(member.name) for v in rival.attributes.values(attribute)} - own
+        possible = possible or bool(foreign)
+        if value(shown, attribute) in foreign and (attribute == "outfit" or shown.judgeable):
+            return "fails"
+    visible = shown.judgeable or attributes == ("outfit",)
+    return "holds" if possible and visible else None
+
+
+def share(shown: Drawn, expectation: Expectation, who: Character) -> float:
+    """Share of a character's attributes, as asked for, that somebody shows."""
+    attributes = changed(who.attributes, expectation.changed(who.name))
+    return sum(value(shown, name) in attributes.values(name) for name in LOOKS) / len(LOOKS)
+
+
+def _identity(shown: Drawn, expectation: Expectation, member: Character) -> str | None:
+    """``fails`` with at most half of her own attributes or more of another's; ``None`` with three of four."""
+    if not shown.judgeable:
+        return None
+    own = share(shown, expectation, member)
+    nearest = max((share(shown, expectation, rival) for rival in expectation.rivals(member.name)), default=0.0)
+    if own <= _HERSELF or nearest > own:
+        return "fails"
+    return "holds" if own == 1.0 else None
+
+
+def _followed(shown: Drawn, member: Character, asked: dict[str, str]) -> str | None:
+    if not shown.judgeable:
+        return None
+    missed = [name for name, word in asked.items() if value(shown, name) != word]
+    if not missed:
+        return "holds"
+    return "fails" if all(value(shown, name) in member.attributes.values(name) for name in missed) else "minor"
+
+
+def _pose(drawing: Drawing, expectation: Expectation) -> str | None:
+    scene = drawing.scene
+    if len(drawing.people) != len(expectation.cast) or len(scene.people) != len(expectation.cast):
+        return None  # with too few or too many people, what the pose is is a matter of taste
+    if any(f.kind == "fused_bodies" for f in scene.failures):
+        return None
+    if scene.pose.replace(" ", "_") != expectation.pose:
+        return "fails"
+    return "fails" if expectation.below and expectation.below != expectation.cast[0].name else "holds"
+
+
+def _cast(drawing: Drawing, expectation: Expectation) -> str | None:
+    people, asked = drawing.scene.people, expectation.cast
+    areas = [float(person.mask.sum()) for person in drawing.people]
+    if min(areas) < _MIN_PERSON * scale_of(drawing) ** 2:
+        return None
+    if len(people) == 2 and people[0] == people[1]:
+        return "fails"
+    there = len(drawing.people)
+    return "fails" if there < len(asked) or (there > len(asked) and not expectation.bystanders) else "holds"
+
+
+def outcome_of(drawing: Drawing, expectation: Expectation) -> str | None:
+    """The right kind of assignment, by the definitions of :class:`detectors.assignment.Assignment`."""
+    if len(drawing.people) != len(expectation.cast) or len(drawing.scene.people) != len(expectation.cast):
+        return None
+    shown = [drawn(drawing, index) for index in range(len(expectation.cast))]
+    if not all(one.judgeable for one in shown):
+        return None
+    borrowed, drifted = 0, False
+    cast = [(m, [n for n in LOOKS if n not in expectation.changed(m.name)]) for m in expectation.cast]
+    for one, (member, names) in zip(shown, cast, strict=True):
+        mine = {name for name in names if value(one, name) in member.attributes.values(name)}
+        drifted = drifted or not mine
+        for other, theirs in cast:
+            if other is member:
+                continue
+            worn = {name for name in theirs if value(one, name) in other.attributes.values(name)}
+            foreign = {
+                n
+                for n in worn
+                if set(other.attributes.values(n)) != set(member.attributes.values(n) if n in names else ())
+            }
+            borrowed += bool(foreign)
+            if foreign and len(worn) > len(mine):
+                return "dominance"
+    if borrowed:
+        return "swap" if borrowed > 1 else "blend"
+    return "drift" if drifted else "clear"
