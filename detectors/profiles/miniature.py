@@ -12,11 +12,9 @@ from detectors.checks import (
     Face,
     FollowThrough,
     Fusion,
-    Ghost,
     HairBleed,
     Hands,
     Identity,
-    Limbs,
     OutfitBleed,
     Pose,
 )
@@ -56,10 +54,8 @@ MINIATURE = Profile(
         "outfit_bleed": Method(
             "body network's garment and colour against everybody else's", OutfitBleed.networks, _DRAWN
         ),
-        "limbs": Method("body network on each person's crop", Limbs.networks, _DRAWN),
         "identity": Method("CLIP per person and attributes, own words against others'", Identity.networks, _DRAWN),
         "face": Method("face network on each head's crop", Face.networks, _DRAWN),
-        "ghost": Method("body network on each person's crop", Ghost.networks, _DRAWN),
         "pose": Method("what each person does, by the body network, put together", Pose.networks, _DRAWN),
         "follow_through": Method(
             "the networks that answer bleed, asked for what was asked", FollowThrough.networks, _DRAWN
@@ -80,15 +76,17 @@ MINIATURE = Profile(
         OutfitBleed,
         Fusion,
         Hands,
-        Limbs,
         Identity,
         Face,
-        Ghost,
         Pose,
         FollowThrough,
     ),
     opens=_open,
     weights=("people", "heads", "hands", "contact", "likeness", "bodies", "faces"),
     optional=("hand_landmarker",),
+    missing={
+        "limbs": "its network misses too many of them still (validation drawings: F1 0.35)",
+        "ghost": "its network misses too many of them still (validation drawings: F1 0.52)",
+    },
     bases=("miniature",),
 )

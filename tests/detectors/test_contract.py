@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from benchmarks.miniature.drawing import draw
 from benchmarks.miniature.scenes import Scene
-from detectors import Change, DetectorSet, Expectation, Finding, Measure, Severity, Verdict
+from detectors import Change, DetectorSet, Expectation, Finding, Measure, Severity, Verdict, checks
 from detectors.checks import (
     AhogeBleed,
     AhogeMissing,
@@ -89,7 +89,7 @@ class Contract:
 
     @pytest.fixture
     def check(self, opened: DetectorSet) -> Check:
-        check = opened.checks[self.kind.name]
+        check = opened.checks.get(self.kind.name) or self.kind(opened.thresholds)
         assert type(check) is self.kind
         return check
 
@@ -196,7 +196,14 @@ class TestFollowThrough(Contract):
 
 def test_every_check_has_a_contract(opened: DetectorSet) -> None:
     ours = {each.kind for each in Contract.__subclasses__() if each.__module__ == __name__}
-    assert ours == {type(check) for check in opened.checks.values()}
+    assert ours == {getattr(checks, name) for name in checks.__all__} - {Check}
+    assert {type(check) for check in opened.checks.values()} <= ours
+
+
+def test_a_network_that_does_not_know_yet_says_so(opened: DetectorSet, images: list[Image]) -> None:
+    [found] = opened.detect(images[:1], [replace(HUG, checks=("limbs", "ghost"))])
+    assert {one.verdict for one in found} == {Verdict.NOT_MEASURABLE}
+    assert all("validation drawings" in one.reason for one in found)
 
 
 def test_a_picture_with_five_faults_shows_them(opened: DetectorSet, seen: list[Context]) -> None:
