@@ -178,10 +178,10 @@ def assign(cast: Sequence[Character], fit: Scores, seen: Sequence[Answers], qual
         agreement={
             cast[c].name: len(rows_[c]) / len(wanted)
             for c, rows_ in worn.items()
-            if (wanted := stated(cast[c].attributes))
+            if (wanted := [name for name in stated(cast[c].attributes) if name in seen[pairs[c]]])
         },
         margin={cast[c].name: _margin(total, best, p, c) for c, p in pairs.items()} if max(total.shape) > 1 else {},
-        copies=_copies(cast, worn),
+        copies=_copies(cast, {c: [names - {"outfit"} for names in row] for c, row in worn.items()}),
     )
 
 
@@ -226,12 +226,12 @@ def _kind(cast: Sequence[Character], worn: Mapping[int, Sequence[set[str]]]) -> 
 
 
 def _copies(cast: Sequence[Character], worn: Mapping[int, Sequence[set[str]]]) -> dict[str, str]:
-    """Matched people who are wholly another character of the cast; see :class:`Assignment`."""
+    """Matched people whose heads are wholly another character's of the cast; see :class:`Assignment`."""
     copies = {}
     for c, row in worn.items():
-        own = stated(cast[c].attributes)
+        own = stated(cast[c].attributes.without(["outfit"]))
         for o, other in enumerate(cast):
-            theirs = stated(other.attributes)
+            theirs = stated(other.attributes.without(["outfit"]))
             differing = {n for n in theirs if own.get(n) != theirs[n]}
             if o != c and differing and len(row[o]) == len(theirs) and not row[c] & differing:
                 copies[cast[c].name] = other.name

@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -306,6 +306,16 @@ def manifest(folder: Path) -> list[dict[str, Any]]:
     ]
 
 
+def _only(before: dict[str, Any], content: dict[str, Any], names: list[str]) -> dict[str, Any]:
+    """What was stored before with only some thresholds measured anew; where those come from is kept apart."""
+    reached = {name: value for name, value in content["measured_on"]["f1"].items() if name in names}
+    return {
+        **before,
+        "thresholds": before["thresholds"] | {name: content["thresholds"][name] for name in names},
+        "measured_later": content["measured_on"] | {"f1": reached},
+    }
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.detectors.calibrate", description=__doc__)
@@ -313,9 +323,17 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--images", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        choices=[field.name for field in fields(Thresholds)],
+        help="change these alone: of networks that have not seen what newer drawings show, the others are better kept",
+    )
     options = parser.parse_args(arguments)
     thresholds, notes = measure(options.weights, options.images, options.seed, options.device)
-    content = {"thresholds": thresholds.to_json(), "measured_on": notes}
+    content: dict[str, Any] = {"thresholds": thresholds.to_json(), "measured_on": notes}
+    if options.only:
+        content = _only(json.loads((options.weights / FILE).read_text()), content, options.only)
     (options.weights / FILE).write_text(json.dumps(content, indent=2) + "\n")
     (options.weights / "manifest.json").write_text(json.dumps(manifest(options.weights), indent=2) + "\n")
     print(json.dumps(content, indent=2))
