@@ -13,8 +13,8 @@ from detectors.findings import Finding
 from detectors.opening import DetectorSet
 
 CHECKS = (
-    "cast", "ahoge_bleed", "ahoge_missing", "hair_bleed", "eye_bleed", "outfit_bleed", "fusion", "hands", "limbs",
-    "identity", "face", "ghost", "pose", "follow_through",
+    "cast", "ahoge_bleed", "ahoge_missing", "hair_bleed", "eye_bleed", "outfit_bleed", "fusion", "hands",
+    "identity", "face", "pose", "follow_through",
 )  # fmt: skip
 PAIR = (KEI, KANA)
 ROLE_POSES = ("piggyback", "princess carry", "lap sit")
