@@ -78,7 +78,8 @@ class Counts:
         tags = ("", *(["clean"] if clean else []), *sorted(case.tags & {*NEAR_MISSES, *SPLITS}))
         wrong = set()
         for (check, character), truth in case.truth.items():
-            finding = given.get((check, character))
+            # What no detector answers is said once for the whole image.
+            finding = given.get((check, character)) or given.get((check, None))
             if truth is None or finding is None:
                 continue
             answer = answer_of(finding)
