@@ -14,6 +14,7 @@ from service.audits.schemas import (
     DrawOut,
     ImportOut,
     ItemOut,
+    ItemPage,
     LabelIn,
     NextOut,
     Person,
@@ -24,6 +25,8 @@ from service.audits.service import NOBODY
 from service.audits.tables import LARGEST_TABLE_BYTES, read_table, write_table
 from service.evaluations.dependencies import Space
 from service.storage.uploads import raw_body
+from service.web.paging import cursor_at, number_in_cursor
+from service.web.problems import problems
 
 router = APIRouter(prefix="/v1/evaluations/{evaluation_id}/audits", tags=["audits"])
 
@@ -32,7 +35,7 @@ _CSV = {200: {"content": {"text/csv": {"example": "item,label,second_label,perso
 _BODY = {"requestBody": {"required": True, "content": {"text/csv": {"schema": {"type": "string"}}}}}
 
 
-@router.post("/draws", status_code=201)
+@router.post("/draws", status_code=201, responses=problems(404, 409, 422))
 def draw_items(evaluation_id: str, wanted: DrawIn, space: Space) -> DrawOut:
     """Draw items at random, stratified by checkpoint and by the machine's verdict, with every chance logged.
 
@@ -41,7 +44,7 @@ def draw_items(evaluation_id: str, wanted: DrawIn, space: Space) -> DrawOut:
     return DrawOut.of(space.audits.draw(evaluation_id, wanted.size, wanted.about, wanted.seed, wanted.question))
 
 
-@router.get("/next")
+@router.get("/next", responses=problems(404))
 def next_item(
     evaluation_id: str,
     space: Space,
@@ -52,37 +55,39 @@ def next_item(
     return NextOut(item=ItemOut.of(view) if view else None, waiting=waiting)
 
 
-@router.get("")
+@router.get("", responses=problems(404))
 def list_items(
     evaluation_id: str,
     space: Space,
-    after: Annotated[int, Query(ge=0, lt=2**31, description="Show items behind this one.")] = 0,
-    limit: Annotated[int, Query(ge=1, le=500, description="How many at most.")] = 100,
-) -> list[ItemOut]:
+    limit: Annotated[int, Query(ge=1, le=500, description="How many at most.", examples=[100])] = 100,
+    cursor: Annotated[str | None, Query(description="The last answer's `next`.", examples=["MTI"])] = None,
+) -> ItemPage:
     """Items in the order they were drawn, with their labels and history."""
-    return [ItemOut.of(view) for view in space.audits.items(evaluation_id, after, limit)]
+    views = space.audits.items(evaluation_id, number_in_cursor(cursor), limit)
+    following = cursor_at(views[-1].id) if len(views) == limit else None
+    return ItemPage(items=[ItemOut.of(view) for view in views], next=following)
 
 
-@router.put("/{item_id}/label")
+@router.put("/{item_id}/label", responses=problems(404, 409, 422))
 def label_item(evaluation_id: str, item_id: ItemId, given: Annotated[LabelIn, Body()], space: Space) -> ItemOut:
     """Judge an item, and see what the machine says. One's own earlier label is replaced and kept in the history."""
     answer = Answer(given.verdict)
     return ItemOut.of(space.audits.label(evaluation_id, item_id, answer, given.person, given.second, given.source))
 
 
-@router.post("/undo")
+@router.post("/undo", responses=problems(404, 422))
 def undo_label(evaluation_id: str, given: UndoIn, space: Space) -> ItemOut:
     """Take back one's latest label; the item waits again."""
     return ItemOut.of(space.audits.undo(evaluation_id, given.person))
 
 
-@router.get("/results")
+@router.get("/results", responses=problems(404))
 def get_results(evaluation_id: str, space: Space) -> ResultsOut:
     """Corrected rates beside the machine's, its precision and recall on this run, agreement, and warnings."""
     return ResultsOut.of(space.audits.results(evaluation_id))
 
 
-@router.get("/labels.csv", response_class=Response, responses=_CSV)  # type: ignore[arg-type]
+@router.get("/labels.csv", response_class=Response, responses={**_CSV, **problems(404)})  # type: ignore[arg-type]
 def export_table(evaluation_id: str, space: Space) -> Response:
     """Every item as a table, to fill in elsewhere or to keep. The machine's answer stands only beside a label."""
     table = write_table(space.audits.items(evaluation_id), "/v1/images/{}".format)
@@ -90,7 +95,7 @@ def export_table(evaluation_id: str, space: Space) -> Response:
     return Response(table, media_type="text/csv; charset=utf-8", headers=headers)
 
 
-@router.post("/labels.csv", openapi_extra=_BODY)
+@router.post("/labels.csv", openapi_extra=_BODY, responses=problems(404, 409, 413, 422))
 async def import_table(
     evaluation_id: str,
     request: Request,

@@ -71,12 +71,15 @@ def chance(draws: Iterable[AuditDraw], check: str, contender: int, verdict: str)
 
 
 def picture_states(session: Session, evaluation_id: str, suite: Suite) -> dict[int, tuple[int, str]]:
-    """Contender and what the machine makes of the whole picture, by cell; only where everything could be measured."""
+    """Contender and what the machine makes of the whole picture, by cell; only where everything could be
+    measured, and not for seeds that enter no rate."""
     rows: dict[int, list[FindingRow]] = defaultdict(list)
     for cell, check, verdict, severity in repository.all_findings(session, evaluation_id):
         rows[cell].append(FindingRow(check, None, Verdict(verdict), Severity(severity) if severity else None))
     states = {}
     for place in repository.cells(session, evaluation_id):
+        if place.seed in suite.pinned_seeds:
+            continue
         expected = suite.scenario(place.scenario).checks
         outcome = CellOutcome(
             "", None, place.scenario, place.seed, place.invalid is not None, tuple(rows[place.cell]), expected

@@ -6,7 +6,7 @@ import time
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import and_, func, select, update
+from sqlalchemy import and_, func, select, true, update
 from sqlalchemy.orm import Session, aliased
 
 from service.audits.counts import VERDICTS
@@ -68,27 +68,31 @@ def contenders(session: Session, evaluation_id: str) -> Sequence[Contender]:
     return session.scalars(query.order_by(Contender.position)).all()
 
 
-def findings(session: Session, evaluation_id: str, check: str | None = None) -> Sequence[FindingPlace]:
-    """Every finding with a measured verdict, of one check or of all."""
+def findings(
+    session: Session, evaluation_id: str, check: str | None = None, pinned: Collection[int] = ()
+) -> Sequence[FindingPlace]:
+    """Every finding with a measured verdict, of one check or of all, but for the seeds that enter no rate."""
     query = _on_findings(
         select(
             Batch.contender_id, Cell.id, FindingRecord.check, FindingRecord.character, FindingRecord.verdict
         ).select_from(Cell)
-    ).where(Cell.evaluation_id == evaluation_id, FindingRecord.verdict.in_(VERDICTS))
+    ).where(_rated(evaluation_id, pinned))
     if check is not None:
         query = query.where(FindingRecord.check == check)
     return [FindingPlace(*row) for row in session.execute(query.order_by(Cell.id, FindingRecord.position))]
 
 
-def finding_counts(session: Session, evaluation_id: str) -> dict[tuple[int, str, str], int]:
-    """How many findings there are, by contender, check and measured verdict."""
+def finding_counts(
+    session: Session, evaluation_id: str, pinned: Collection[int] = ()
+) -> dict[tuple[int, str, str], int]:
+    """How many findings there are, by contender, check and measured verdict, but for seeds that enter no rate."""
     query = (
         _on_findings(
             select(
                 Batch.contender_id, FindingRecord.check, FindingRecord.verdict, func.count(FindingRecord.id)
             ).select_from(Cell)
         )
-        .where(Cell.evaluation_id == evaluation_id, FindingRecord.verdict.in_(VERDICTS))
+        .where(_rated(evaluation_id, pinned))
         .group_by(Batch.contender_id, FindingRecord.check, FindingRecord.verdict)
     )
     return {(row[0], row[1], row[2]): row[3] for row in session.execute(query)}
@@ -193,6 +197,14 @@ def waiting(session: Session, evaluation_id: str, second: bool) -> int:
     return session.scalar(query) or 0
 
 
+def any_label(session: Session, evaluation_id: str) -> bool:
+    """Whether a drawn item of an evaluation has a label that counts."""
+    query = select(AuditItem.id).where(
+        AuditItem.evaluation_id == evaluation_id, AuditItem.draw_id.is_not(None), _has_label(False)
+    )
+    return session.execute(query.limit(1)).first() is not None
+
+
 def last_label(session: Session, evaluation_id: str, person: str) -> AuditLabel | None:
     """The latest label of a person that was not taken back."""
     query = (
@@ -226,6 +238,14 @@ def control_images(session: Session, evaluation_id: str, places: Collection[tupl
 def _on_findings(query: Any) -> Any:
     return query.join(Batch, Cell.batch_id == Batch.id).join(
         FindingRecord, FindingRecord.detection_id == Cell.detection_id
+    )
+
+
+def _rated(evaluation_id: str, pinned: Collection[int]) -> Any:
+    return and_(
+        Cell.evaluation_id == evaluation_id,
+        FindingRecord.verdict.in_(VERDICTS),
+        Cell.seed.not_in(list(pinned)) if pinned else true(),
     )
 
 

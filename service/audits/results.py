@@ -128,15 +128,16 @@ def work_out(session: Session, evaluation: Evaluation) -> AuditResults:
         entrants(repository.contenders(session, evaluation.id)), repository.draws(session, evaluation.id)
     )
     everywhere = {draw.id for draw in gathered.draws if draw.about == FINDINGS}
+    suite = EvaluationRequest.restore(evaluation.request).suite
     states: dict[int, tuple[int, str]] = {}
     if any(each.item.check == PICTURE for each in drawn):
-        states = picture_states(session, evaluation.id, EvaluationRequest.restore(evaluation.request).suite)
+        states = picture_states(session, evaluation.id, suite)
     fresh = _unchanged(session, drawn, states)
     for each in fresh:
         gathered.items[each.item.check].append(each)
         if each.item.draw_id in everywhere:
             gathered.items[FINDINGS].append(each)
-    gathered.sizes = _sizes(session, evaluation.id, states)
+    gathered.sizes = _sizes(repository.finding_counts(session, evaluation.id, suite.pinned_seeds), states)
     checks = [_check(gathered, name, "finding") for name in sorted(gathered.items) if name not in _PSEUDO]
     checks = _adjusted(checks)
     picture = _check(gathered, PICTURE, "picture") if gathered.items.get(PICTURE) else None
@@ -184,9 +185,9 @@ def _unchanged(session: Session, drawn: Sequence[ItemPlace], states: Mapping[int
     ]
 
 
-def _sizes(session: Session, evaluation_id: str, states: Mapping[int, tuple[int, str]]) -> dict[str, Size]:
+def _sizes(counts: Mapping[tuple[int, str, str], int], states: Mapping[int, tuple[int, str]]) -> dict[str, Size]:
     sizes: dict[str, dict[tuple[int, str], int]] = defaultdict(lambda: defaultdict(int))
-    for (contender, check, verdict), number in repository.finding_counts(session, evaluation_id).items():
+    for (contender, check, verdict), number in counts.items():
         sizes[check][contender, verdict] += number
         sizes[FINDINGS][contender, verdict] += number
     for contender, state in states.values():

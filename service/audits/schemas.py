@@ -116,6 +116,13 @@ class ItemOut(BaseModel):
         return cls.model_validate({**asdict(view), "history": list(view.history)})
 
 
+class ItemPage(BaseModel):
+    """Some items."""
+
+    items: list[ItemOut] = Field(description="In the order they were drawn.")
+    next: str | None = Field(description="The cursor for those behind them; null: there are no more.")
+
+
 class NextOut(BaseModel):
     """The item to judge next."""
 

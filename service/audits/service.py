@@ -209,6 +209,16 @@ class AuditService:
         with self._database.reading() as session:
             return work_out(session, _found(session, evaluation_id))
 
+    def summary(self, evaluation_id: str) -> dict[str, Any] | None:
+        """The results as plain JSON values, for a leaderboard; ``None`` while nobody has labelled anything.
+
+        Raises:
+            NotFound: there is no such evaluation.
+        """
+        with self._database.reading() as session:
+            evaluation = _found(session, evaluation_id)
+            return work_out(session, evaluation).to_json() if repository.any_label(session, evaluation_id) else None
+
     @contextmanager
     def _looking(self, evaluation_id: str) -> Iterator[_Look]:
         with self._database.reading() as session:
@@ -328,14 +338,14 @@ def _strata(
     suite = EvaluationRequest.restore(evaluation.request).suite
     if about in (FINDINGS, *{name for each in suite.scenarios for name in each.checks}):
         check = None if about == FINDINGS else about
-        for found in repository.findings(session, evaluation.id, check):
+        for found in repository.findings(session, evaluation.id, check, suite.pinned_seeds):
             strata[found.verdict, found.contender].append((found.cell, found.check, found.character))
     elif about == PICTURE:
         for cell, (contender, state) in picture_states(session, evaluation.id, suite).items():
             strata[state, contender].append((cell, PICTURE, None))
     elif about == QUESTION:
         for place in repository.cells(session, evaluation.id):
-            if place.invalid is None:
+            if place.invalid is None and place.seed not in suite.pinned_seeds:
                 strata["", place.contender].append((place.cell, QUESTION, None))
     else:
         checks = ", ".join(sorted({name for each in suite.scenarios for name in each.checks}))

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
 
+from service.audits.schemas import ResultsOut
 from service.evaluations.service import EvaluationState, run_names
 from service.rankings import LeaderboardAnswer
 from service.reports.views import ReportImage
@@ -167,6 +168,9 @@ class LeaderboardOut(LeaderboardAnswer):
 
     evaluation: str = Field(description="The evaluation's id.")
     status: str = Field(description="planned, running, finished, cancelled or failed: figures may still change.")
+    audits: ResultsOut | None = Field(
+        None, description="The rates after people's audits, beside the machine's; null while nobody has labelled."
+    )
     unverified: list[str] = Field([], description="Checks whose error on pictures of this kind nobody has measured.")
     unanswered: dict[str, str] = Field(
         {}, description="Checks that the detector profile has nothing for, with the reason; they are in no rate."

@@ -56,11 +56,15 @@ class EvaluationState:
 
 
 class EvaluationService:
-    """Plans evaluations and reads their results; executors do the work."""
+    """Plans evaluations and reads their results; executors do the work.
+
+    ``audited`` tells what people's labels on an evaluation say; whoever knows about audits sets it.
+    """
 
     def __init__(self, database: Database, images: ImageStore) -> None:
         self._database = database
         self._images = images
+        self.audited: Callable[[str], dict[str, Any] | None] = not_audited
 
     def start(self, request: EvaluationRequest) -> Evaluation:
         """Plan an evaluation, or find the one that was planned for the same request.
@@ -249,6 +253,7 @@ class EvaluationService:
             "status": evaluation.status,
             "decision": None,  # only rounds come to one
             **found,
+            "audits": self.audited(evaluation.id),
             "unverified": unverified_checks(request),
             "unanswered": unanswered_checks(request),
         }
@@ -315,7 +320,13 @@ class EvaluationService:
             },
             pinned_seeds=suite.pinned_seeds,
             unverified=unverified_checks(request),
+            audits=self.audited(state.evaluation.id),
         )
+
+
+def not_audited(_evaluation_id: str) -> dict[str, Any] | None:
+    """Nobody has labelled anything."""
+    return None
 
 
 def run_names(checkpoints: Sequence[CheckpointRow | None]) -> dict[str, str]:

@@ -41,6 +41,7 @@ class Workspace:
         self.partial = PartialUploads(settings.uploads_dir / "incoming", settings.max_upload_bytes)
         self.evaluations = EvaluationService(self.database, self.images)
         self.audits = AuditService(self.database)
+        self.evaluations.audited = self.audits.summary
         self.models = models or OpenedModels(settings.card)
         self.executor = LocalExecutor(self.database, self.images, self.registry, self.models)
         self.library = SuiteLibrary(self.database)

@@ -82,6 +82,7 @@ class Answer:
     tied: int
     tables: tuple[RateTable, ...]
     chart: Mapping[str, Any]
+    audits: Mapping[str, Any] | None = None
 
     @property
     def sentences(self) -> list[str]:
@@ -139,6 +140,7 @@ def build_answer(board: Mapping[str, Any]) -> Answer:
         tied=len(advice["tied_with"]),
         tables=_tables(by_training, board["control"]),
         chart=_chart(by_training, board["control"], board.get("onsets", ())),
+        audits=board.get("audits"),
     )
 
 

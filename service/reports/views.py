@@ -206,6 +206,7 @@ class ReportView:
     planned: int
     facts: Mapping[str, str] = field(default_factory=dict)
     unverified: frozenset[str] = frozenset()
+    audits: Mapping[str, Any] | None = None
 
     @property
     def is_miniature(self) -> bool:
@@ -236,6 +237,7 @@ def build_view(
     ranked_by: Mapping[str, Any] | None = None,
     pinned_seeds: Collection[int] = (),
     unverified: Iterable[str] = (),
+    audits: Mapping[str, Any] | None = None,
 ) -> ReportView:
     """Work out everything a report shows.
 
@@ -251,6 +253,7 @@ def build_view(
         facts: further lines for the foot of the page, such as sampler and hashes, by label.
         ranked_by: further arguments of :func:`service.rankings.rank`, such as what faults cost.
         pinned_seeds: seeds that are shown and kept out of the rates.
+        audits: what people's labels say, if there are any.
 
     Raises:
         ValueError: if a cell is there twice.
@@ -280,6 +283,7 @@ def build_view(
         planned=max(planned or 0, len(kept)),
         facts=dict(facts or {}),
         unverified=frozenset(unverified),
+        audits=audits,
     )
 
 

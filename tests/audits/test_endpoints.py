@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import unescape
 from typing import Any
 
 import pytest
@@ -29,9 +30,10 @@ def test_from_draw_to_results(client: TestClient, evaluation: str) -> None:
     while (item := client.get(address(evaluation, "/next")).json()["item"]) is not None:
         assert client.put(address(evaluation, f"/{item['id']}/label"), json={"verdict": "holds"}).status_code == 200
     listed = client.get(address(evaluation), params={"limit": 5}).json()
-    assert len(listed) == 5
-    behind = client.get(address(evaluation), params={"after": listed[-1]["id"], "limit": 5}).json()
-    assert behind[0]["id"] > listed[-1]["id"]
+    assert len(listed["items"]) == 5
+    behind = client.get(address(evaluation), params={"cursor": listed["next"], "limit": 5}).json()
+    assert behind["items"][0]["id"] > listed["items"][-1]["id"]
+    assert client.get(address(evaluation), params={"limit": 500}).json()["next"] is None
     found = client.get(address(evaluation, "/results")).json()
     assert found["labelled"] == drawn.json()["size"]
     assert found["overall"]["pooled"]["corrected"] is not None
@@ -83,3 +85,20 @@ def test_every_body_has_an_example(client: TestClient) -> None:
     schemas = client.get("/openapi.json").json()["components"]["schemas"]
     for name in ("DrawIn", "LabelIn", "UndoIn"):
         assert schemas[name]["examples"], name
+
+
+def test_the_leaderboard_has_the_corrected_rates_beside_it(client: TestClient, evaluation: str) -> None:
+    board = f"/v1/evaluations/{evaluation}/leaderboard"
+    report = f"/v1/evaluations/{evaluation}/report?format=html"
+    assert client.get(board).json()["audits"] is None
+    assert "Corrected by people" not in client.get(report).text
+    client.post(address(evaluation, "/draws"), json={"size": 40, "about": "picture"})
+    while (item := client.get(address(evaluation, "/next")).json()["item"]) is not None:
+        client.put(address(evaluation, f"/{item['id']}/label"), json={"verdict": "fails"})
+    audits = client.get(board).json()["audits"]
+    assert audits == client.get(address(evaluation, "/results")).json()
+    assert audits["picture"]["rates"][0]["rate"]["corrected"] > 0.6
+    page = client.get(report).text
+    assert "Corrected by people" in page
+    assert audits["sentences"][-1] in unescape(page)
+    assert "Corrected by people" in client.get(f"/evaluations/{evaluation}", headers={"accept": "text/html"}).text

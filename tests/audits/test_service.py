@@ -228,3 +228,16 @@ def test_deleting_an_evaluation_takes_its_audits_along(space: Workspace, evaluat
     with space.database.reading() as session:
         for table in ("audit_draws", "audit_items", "audit_labels"):
             assert session.execute(text(f"select count(*) from {table}")).scalar() == 0
+
+
+def test_pinned_seeds_are_never_drawn(space: Workspace, evaluation: str) -> None:
+    with space.database.transaction() as session:
+        lists = "'$.suite.pinned_seeds', json('[0, 1]'), '$.suite.seeds', json('[2, 3, 4, 5, 6, 7]')"
+        session.execute(text(f"update evaluations set request = json_set(request, {lists})"))
+    for about in ("findings", "picture", "question"):
+        space.audits.draw(evaluation, 1000, about, question="Is all well?" if about == "question" else None)
+    assert {each.seed for each in space.audits.items(evaluation)} == {2, 3, 4, 5, 6, 7}
+    judge_all(space, evaluation)
+    found = space.audits.results(evaluation)
+    assert found.overall is not None
+    assert found.overall.pooled.corrected == pytest.approx(found.overall.pooled.uncorrected, abs=0.01)

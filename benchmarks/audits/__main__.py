@@ -1,0 +1,93 @@
+"""Command line of the audits' benchmark."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+import numpy as np
+
+from benchmarks.audits import miniature, simulated
+from benchmarks.audits.scoring import score
+
+LABELS = (30, 100, 300)
+
+
+def measure(seed: int, quick: bool, images: int) -> dict[str, Any]:
+    """Everything that ``--json`` prints."""
+    rng = np.random.default_rng(seed)
+    repetitions = 20 if quick else 200
+    made = {
+        f"{rates}, {error} error": score(simulated.maker(rates, error), LABELS, repetitions, rng)
+        for rates in simulated.RATES
+        for error in simulated.ERRORS
+    }
+    drawn = {
+        f"{name} error": {
+            "epochs": miniature.machine_rates(run),
+            **score(miniature.maker(run), LABELS, repetitions, rng),
+        }
+        for name, run in miniature.judged(images, seed).items()
+    }
+    return {"seed": seed, "repetitions": repetitions, "simulated": made, "miniature": drawn, "images": images}
+
+
+def markdown(result: dict[str, Any]) -> str:
+    """The tables for RESULTS.md."""
+    head = (
+        "| run | labels | error of a rate before | after | coverage | all checkpoints before | after | coverage | "
+        "ppi-python's own | warned |"
+    )
+    lines = [head, "|" + "---|" * 10]
+    for part in ("simulated", "miniature"):
+        for name, rows in result[part].items():
+            lines += [_row(f"{part}: {name}", labels, rows[str(labels)]) for labels in LABELS]
+    for name, rows in result["miniature"].items():
+        told = rows["epochs"]
+        spans = [
+            f"{machine:.3f} / {true:.3f} / {error:.3f}"
+            for machine, true, error in zip(told["machine"], told["true"], told["error"], strict=True)
+        ]
+        lines += ["", f"{name}: machine / true rate / share of wrong verdicts, epoch by epoch: {', '.join(spans)}."]
+    return "\n".join(lines)
+
+
+def _row(name: str, labels: int, row: dict[str, Any]) -> str:
+    def number(value: float | None) -> str:
+        return "-" if value is None else f"{value:.3f}"
+
+    def share(value: dict[str, Any] | None) -> str:
+        return (
+            "-" if value is None else f"{value['share']:.2f} [{value['interval'][0]:.2f}, {value['interval'][1]:.2f}]"
+        )
+
+    cells = (
+        name,
+        labels,
+        number(row["error_before"]),
+        number(row["error_after"]),
+        share(row["coverage"]),
+        number(row["pooled_error_before"]),
+        number(row["pooled_error_after"]),
+        share(row["pooled_coverage"]),
+        share(row["normal_coverage"]),
+        share(row["warned"]),
+    )
+    return "| " + " | ".join(str(cell) for cell in cells) + " |"
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.audits", description=__doc__)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--quick", action="store_true", help="fewer repetitions and drawings")
+    parser.add_argument("--images", type=int, help="test drawings for each of four epochs")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
+    options = parser.parse_args(arguments)
+    result = measure(options.seed, options.quick, options.images or (4 if options.quick else 40))
+    print(json.dumps(result) if options.json else markdown(result))
+
+
+if __name__ == "__main__":
+    main()
