@@ -20,7 +20,7 @@ from detectors import DetectorSet, Verdict, open_detectors
 from service.audits.counts import VERDICTS, Floats
 
 # By how much a picture is shrunk before it is enlarged again, for each of four epochs.
-SOFTNESS = {"equal": (0.35, 0.35, 0.35, 0.35), "differing": (1.0, 0.5, 0.35, 0.25)}
+SOFTNESS = {"equal": (0.15, 0.15, 0.15, 0.15), "differing": (1.0, 0.25, 0.15, 0.1)}
 _BATCH = 8
 
 

@@ -23,6 +23,7 @@ class Tally:
 
     before: list[float] = field(default_factory=list)
     after: list[float] = field(default_factory=list)
+    own: list[float] = field(default_factory=list)
     covered: list[bool] = field(default_factory=list)
     widths: list[float] = field(default_factory=list)
     pooled_before: list[float] = field(default_factory=list)
@@ -33,13 +34,16 @@ class Tally:
 
     def add(self, counts: AuditCounts, truth: Floats, rng: np.random.Generator) -> None:
         """Correct one drawn set of labels and compare with the true rates, (K,)."""
-        for rate, real in zip(checkpoint_rates(counts, rng), truth, strict=True):
+        for place, (rate, real) in enumerate(zip(checkpoint_rates(counts, rng), truth, strict=True)):
             if rate.uncorrected is None or rate.corrected is None or rate.interval is None:
                 continue
             self.before.append(rate.uncorrected - real)
             self.after.append(rate.corrected - real)
             self.covered.append(rate.interval[0] <= real <= rate.interval[1])
             self.widths.append(rate.interval[1] - rate.interval[0])
+            alone = pooled_rate(counts.only(place), rng)
+            if alone.corrected is not None:
+                self.own.append(alone.corrected - real)
         pooled = pooled_rate(counts, rng)
         if pooled.corrected is not None and pooled.interval and pooled.normal_interval:
             real = float(np.average(truth, weights=counts.population.sum(1)))
@@ -55,6 +59,7 @@ class Tally:
         return {
             "error_before": _rms(self.before),
             "error_after": _rms(self.after),
+            "error_by_own_labels": _rms(self.own),
             "coverage": _share(self.covered),
             "width": float(np.mean(self.widths)) if self.widths else None,
             "pooled_error_before": _rms(self.pooled_before),
