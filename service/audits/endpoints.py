@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Path, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
@@ -31,7 +31,9 @@ from service.web.problems import problems
 router = APIRouter(prefix="/v1/evaluations/{evaluation_id}/audits", tags=["audits"])
 
 ItemId = Annotated[int, Path(ge=1, lt=2**31, description="The item's number.")]
-_CSV = {200: {"content": {"text/csv": {"example": "item,label,second_label,person,question\n12,fails,,aya,Are …\n"}}}}
+_CSV: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"text/csv": {"example": "item,label,second_label,person,question\n12,fails,,aya,Are …\n"}}}
+}
 _BODY = {"requestBody": {"required": True, "content": {"text/csv": {"schema": {"type": "string"}}}}}
 
 
@@ -87,7 +89,7 @@ def get_results(evaluation_id: str, space: Space) -> ResultsOut:
     return ResultsOut.of(space.audits.results(evaluation_id))
 
 
-@router.get("/labels.csv", response_class=Response, responses={**_CSV, **problems(404)})  # type: ignore[arg-type]
+@router.get("/labels.csv", response_class=Response, responses={**_CSV, **problems(404)})
 def export_table(evaluation_id: str, space: Space) -> Response:
     """Every item as a table, to fill in elsewhere or to keep. The machine's answer stands only beside a label."""
     table = write_table(space.audits.items(evaluation_id), "/v1/images/{}".format)
