@@ -1,11 +1,11 @@
 """Failure rates corrected by audits. Pure: counts in, rates and intervals out, with an explicit generator.
 
 The estimate is prediction-powered inference (Angelopoulos et al., Science 382, 2023; power tuning: PPI++,
-arXiv 2311.01453) as ``ppi-python`` computes it, with 1 / (chance of being drawn) as weights. Its own interval is a normal
-one: with the few labels of an audit that contradict the machine it covers less than it says
-(``python -m benchmarks.audits`` measures it). So the interval given here is another one: within each of the machine's
-verdicts the share that really fails has a Beta posterior with Jeffreys' prior, the verdicts' shares a Dirichlet one, and
-the rate is their mixture, sampled.
+arXiv 2311.01453) as ``ppi-python`` computes it, with 1 / (chance of being drawn) as weights. Its own interval is a
+normal one: with the few labels of an audit that contradict the machine it covers less than it says (measured by
+``python -m benchmarks.audits``). So the interval given here is another one: within each of the machine's verdicts the
+share that really fails has a Beta posterior with Jeffreys' prior, the verdicts' shares a Dirichlet one, and the rate is
+their mixture, sampled.
 """
 
 from __future__ import annotations
