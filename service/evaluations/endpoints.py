@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 from sse_starlette import EventSourceResponse
 
 from service.errors import InvalidInput
@@ -20,6 +20,7 @@ from service.evaluations.schemas import (
     LeaderboardOut,
 )
 from service.suites import parse_suite
+from service.web.caching import NOT_MODIFIED, REVALIDATE, tagged
 from service.web.paging import cursor_at, read_cursor
 from service.web.problems import problems
 
@@ -144,10 +145,16 @@ def resume_evaluation(evaluation_id: str, space: Space, worker: OwnWorker) -> Ev
     return EvaluationOut.of(space.evaluations.state(evaluation_id))
 
 
-@router.get("/{evaluation_id}/leaderboard", responses=problems(404, 422))
-def get_leaderboard(evaluation_id: str, space: Space, use: For = "all") -> LeaderboardOut:
+@router.get(
+    "/{evaluation_id}/leaderboard", response_model=LeaderboardOut, responses={**problems(404, 422), **NOT_MODIFIED}
+)
+def get_leaderboard(evaluation_id: str, request: Request, space: Space, use: For = "all") -> Response:
     """Every checkpoint, best first, with the uncertainty stated; also while the evaluation runs."""
-    return LeaderboardOut.model_validate(space.evaluations.leaderboard(evaluation_id, use))
+    tag = space.boards.tag(evaluation_id, use)
+    headers, known = tagged(request, tag, REVALIDATE)
+    if known:
+        return Response(status_code=304, headers=headers)
+    return Response(space.boards.get(tag, evaluation_id, use), 200, headers, "application/json")
 
 
 def _place(cursor: str | None) -> tuple[float, str] | None:

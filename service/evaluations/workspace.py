@@ -16,6 +16,7 @@ from service.evaluations.local import LocalExecutor
 from service.evaluations.opening import OpenedModels
 from service.evaluations.service import EvaluationService
 from service.library.service import SuiteLibrary
+from service.reports.boards import Boards
 from service.settings import Settings
 from service.storage.checkpoints import CheckpointRegistry
 from service.storage.files import whole_file
@@ -45,6 +46,7 @@ class Workspace:
         self.models = models or OpenedModels(settings.card)
         self.executor = LocalExecutor(self.database, self.images, self.registry, self.models)
         self.library = SuiteLibrary(self.database)
+        self.boards = Boards(self.evaluations)
         self.feed = Feed(self.evaluations)
         self.cells = CellService(self.database, self.images, self.models)
 

@@ -1,0 +1,1 @@
+"""Leaderboard and grid under many clients: ``python -m benchmarks.service_load``."""
