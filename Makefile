@@ -25,8 +25,8 @@ install: $(STAMP) ## install everything into .venv
 demo: $(STAMP) ## score two small LoRA runs on the embedded miniature and say which epoch to use
 	$(BIN)/bleedcheck demo --data-dir $(DATA)
 
-test: $(STAMP) ## run the tests
-	$(BIN)/python -m pytest
+test: $(STAMP) ## run the tests, two at a time
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(STAMP) ## format, lint and types
 	$(BIN)/ruff format --check .

@@ -96,7 +96,7 @@ def test_the_shipped_detectors_do_what_the_table_says() -> None:
     assert result["people_mask_map50"] > 0.9
     assert result["checks"]["ahoge_bleed"]["n"] > 10
     # In styles that most networks have not seen; benchmarks/RESULTS.md says what they reach.
-    for name, least in (("fusion", 0.75), ("hair_bleed", 0.6), ("hands", 0.6), ("cast", 0.5), ("ahoge_bleed", 0.35)):
+    for name, least in (("fusion", 0.75), ("hair_bleed", 0.5), ("hands", 0.6), ("cast", 0.5), ("ahoge_bleed", 0.35)):
         assert result["checks"][name]["f1"] >= least, name
 
 

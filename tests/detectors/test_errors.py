@@ -42,7 +42,7 @@ def test_a_refusal_becomes_a_problem(tmp_path: Path) -> None:
     def refuse() -> None:
         open_detectors(weights=tmp_path / "empty")
 
-    with TestClient(app) as client:
+    with TestClient(app, base_url="http://127.0.0.1") as client:
         answer = client.get("/detectors")
     assert answer.status_code == 503
     assert answer.headers["content-type"] == "application/problem+json"
