@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,18 +78,16 @@ def print_comparison(found: Comparison) -> None:
 
 
 def _print_entries(console: Console, result: Mapping[str, Any], suite: str) -> None:
-    checks = list(dict.fromkeys(check for entry in result["leaderboard"] for check in entry["checks"]))
     table = Table(title=f"{suite}: {result['status']}", title_justify="left", pad_edge=False)
     poses = any(entry["pose_hits"] for entry in result["leaderboard"])
     hits = ("pose",) if poses else ()
-    for name in ("", "run", "epoch", "failed", "rate", "95% interval", "best", "not judged", *hits, *checks):
-        heading = name.replace("_", " ") + ("\nunverified" if name in result["unverified"] else "")
-        table.add_column(heading, justify="left" if name in ("run", *checks) else "right")
+    for name in ("", "run", "epoch", "failed", "rate", "95% interval", "best", "not judged", *hits, "fails in"):
+        table.add_column(name, justify="left" if name in ("run", "fails in") else "right")
     for rank, entry in enumerate(result["leaderboard"], start=1):
-        table.add_row(*_row(str(rank), entry, checks, poses))
+        table.add_row(*_row(str(rank), entry, poses, result["unverified"]))
     if result["control"]:
         table.add_section()
-        table.add_row(*_row("", {**result["control"], "run": "no LoRA"}, checks, poses), style="dim")
+        table.add_row(*_row("", {**result["control"], "run": "no LoRA"}, poses, result["unverified"]), style="dim")
     console.print(table)
 
 
@@ -151,7 +149,7 @@ def print_weights(rows: Sequence[Mapping[str, Any]]) -> None:
     _console().print(table)
 
 
-def _row(rank: str, entry: Mapping[str, Any], checks: Sequence[str], poses: bool) -> list[str]:
+def _row(rank: str, entry: Mapping[str, Any], poses: bool, unverified: Collection[str]) -> list[str]:
     measured = entry["fails"] + entry["minor"] + entry["holds"]
     return [
         rank,
@@ -163,15 +161,19 @@ def _row(rank: str, entry: Mapping[str, Any], checks: Sequence[str], poses: bool
         _percent(entry["p_best"]),
         str(entry["images"] - measured),
         *([_percent(entry["pose_hits"]["rate"] if entry["pose_hits"] else None)] if poses else []),
-        *(_check(entry["checks"].get(check)) for check in checks),
+        _failing(entry["checks"], unverified),
     ]
 
 
-def _check(tally: Mapping[str, Any] | None) -> str:
-    if tally is None:
-        return ""
-    measured = tally["fails"] + tally["minor"] + tally["holds"]
-    return f"{tally['fails']}/{measured}" if measured else "-"
+def _failing(checks: Mapping[str, Mapping[str, Any]], unverified: Collection[str]) -> str:
+    """Checks that fail on some image, the most frequent first: ``identity 5/24, hair bleed 1/24``."""
+    told = []
+    for name, tally in sorted(checks.items(), key=lambda item: -item[1]["fails"]):
+        if tally["fails"]:
+            measured = tally["fails"] + tally["minor"] + tally["holds"]
+            doubt = " (unverified)" if name in unverified else ""
+            told.append(f"{name.replace('_', ' ')} {tally['fails']}/{measured}{doubt}")
+    return ", ".join(told)
 
 
 def _names(checks: Sequence[str]) -> str:
