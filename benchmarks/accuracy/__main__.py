@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -105,17 +106,43 @@ def _confusions(result: dict[str, Any]) -> list[str]:
     ]
 
 
+def generated(options: argparse.Namespace) -> None:
+    """Judge the labelled pictures of the shipped checkpoints; those that are missing are made first."""
+    from benchmarks.labelling import SHIPPED, labelled_set
+    from benchmarks.labelling.compare import compare
+    from benchmarks.labelling.compare import markdown as table
+    from benchmarks.labelling.compare import summary as counted
+    from benchmarks.labelling.pictures import make_pictures
+    from detectors import open_detectors
+    from service.miniature import runs_folder
+    from service.suites import load_suite
+
+    cells, labels = labelled_set(SHIPPED)
+    runs = {name: runs_folder() / name for name in {cell.run for cell in cells if cell.file}}
+    for done in make_pictures(cells, runs, options.pictures, "miniature", "auto", 4):
+        print(f"\r{done}/{len(cells)} pictures", end="", file=sys.stderr, flush=True)
+    print(file=sys.stderr)
+    result = counted(compare(cells, labels, options.pictures, open_detectors(device="auto"), load_suite("keikana")))
+    print(json.dumps(result) if options.json else table(result))
+
+
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.accuracy", description=__doc__)
     parser.add_argument("--images", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=1, help="another seed gives another independent series of drawings")
-    parser.add_argument("--set", choices=("drawn",), default="drawn", help="what is judged")
+    parser.add_argument("--set", choices=("drawn", "generated"), default="drawn", help="what is judged")
+    parser.add_argument(
+        "--pictures", type=Path, default=Path("data/labelled"), help="generated: where the pictures are, or get made"
+    )
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--overlays", type=Path, help="folder for pictures of the worst 20 mistakes of each check")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
     parser.add_argument("--out", type=Path, help="also write the JSON object to this file")
     options = parser.parse_args()
+    if options.set == "generated":
+        generated(options)
+        return
     result = summary(measure(options.images, options.seed, options.workers, options.overlays))
     if options.overlays:
         result["mistakes"] = keep_worst(options.overlays)

@@ -5,3 +5,23 @@ Drawings are cleaner than what a model makes, so detectors are also measured on 
 ``compare`` holds the detectors against the labels, and ``agree`` says how far two rounds of labels agree. The labels in
 ``sets`` are kept as data; the pictures can be made again from checkpoint, scenario and seed.
 """
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from benchmarks.labelling.cells import LabelledCell
+
+SHIPPED = "pilot"
+"""The set that belongs to the shipped checkpoints."""
+
+
+def labelled_set(name: str) -> tuple[list[LabelledCell], dict[int, dict[str, str]]]:
+    """Pictures and labels of one of the sets kept as data."""
+    from benchmarks.labelling.cells import read_cells
+    from benchmarks.labelling.labels import read_labels
+
+    folder = Path(__file__).parent / "sets"
+    return read_cells(folder / f"{name}.jsonl"), read_labels(folder / f"{name}.csv")

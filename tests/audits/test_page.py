@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
-import socket
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 from fastapi.testclient import TestClient
 
-from service.app import create_app
-from service.settings import Settings
 from tests.evaluations.world import SmallModels
-
-CHROMIUM = shutil.which("chromium")
+from tests.pages.browsing import serving, small_settings
 
 
 def test_the_page_says_what_it_is(client: TestClient, evaluation: str) -> None:
@@ -45,37 +37,20 @@ def test_the_results_alone_are_a_part(client: TestClient, evaluation: str) -> No
 @pytest.fixture
 def address(data: Path, template: tuple[Path, Path, str]) -> Iterator[str]:
     """A server that a browser can ask."""
-    settings = Settings(data_dir=data, base=str(template[1]), device="cpu", dtype="float32", work=False)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = uvicorn.Server(
-        uvicorn.Config(create_app(settings, SmallModels()), host="127.0.0.1", port=port, log_level="warning")
-    )
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started and thread.is_alive():
-        time.sleep(0.05)
-    yield f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    thread.join(20)
+    with serving(small_settings(data, template[1], work=False), SmallModels()) as opened:
+        yield opened
 
 
 @pytest.fixture
-def page() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    quiet = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*quiet, "--disable-sync"])
-        opened = browser.new_context(bypass_csp=True).new_page()  # the accessibility checker is put into the page
-        opened.set_default_timeout(20_000)
-        yield opened
-        browser.close()
+def page(chromium: Any) -> Iterator[Any]:
+    context = chromium.new_context(bypass_csp=True)  # the accessibility checker is put into the page
+    opened = context.new_page()
+    opened.set_default_timeout(20_000)
+    yield opened
+    context.close()
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's chromium")
 def test_a_person_audits_by_keyboard(page: Any, address: str, evaluation: str) -> None:
     from axe_playwright_python.sync_playwright import Axe
 

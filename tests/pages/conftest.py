@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 from fastapi.testclient import TestClient
 
 from tests.evaluations.world import SUITE, SmallModels, build_base, write_lora
-from tests.pages.browsing import NO_BROWSER, browser, find_browser, serving, small_settings
+from tests.pages.browsing import NO_BROWSER, find_browser, serving, small_settings
 from tests.service.world import open_client, upload, wait
 
 
@@ -39,14 +38,6 @@ def loras(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 def idle(tmp_path: Path, base: Path) -> Iterator[TestClient]:
     """A server without a worker, so that nothing happens by itself."""
     with open_client(tmp_path / "data", base, work=False) as opened:
-        yield opened
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Any]:
-    if find_browser() is None:
-        pytest.skip(NO_BROWSER)
-    with browser() as opened:
         yield opened
 
 

@@ -37,6 +37,7 @@ def test_mcnemar_agrees_with_statsmodels(first: int, second: int) -> None:
     assert mcnemar_exact(first, second) == pytest.approx(min(1.0, reference))
 
 
+@settings(max_examples=15, deadline=None)  # the reference is slow
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
 def test_holm_agrees_with_statsmodels(values: list[float]) -> None:
     assert holm(values) == pytest.approx(list(multipletests(values, method="holm")[1]))
