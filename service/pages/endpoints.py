@@ -149,7 +149,7 @@ def show_comparison(
         **layout,
         comparison=comparisons.build_comparison(space, evaluation, first, second, start),
         turn_words=comparisons.TURN_WORDS,
-        runs=space.evaluations.leaderboard(evaluation_id)["runs"] if part is None else None,
+        runs=space.boards.read(evaluation_id)["runs"] if part is None else None,
         layers=LAYERS,
     )
 
@@ -216,7 +216,7 @@ def _answer(space: Workspace, evaluation_id: str, use: str) -> dict[str, Any]:
         NotFound: there is no such evaluation.
         InvalidInput: there is no such use.
     """
-    found = build_answer(space.evaluations.leaderboard(evaluation_id, use))
+    found = build_answer(space.boards.read(evaluation_id, use))
     return {"answer": found, "uses": USES, "cause_words": CAUSE_WORDS}
 
 

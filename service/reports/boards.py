@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import threading
 from collections import OrderedDict
+from typing import Any
 
 from service.evaluations.schemas import LeaderboardOut
 from service.evaluations.service import EvaluationService, EvaluationState
@@ -60,6 +62,16 @@ class Boards:
                 with self._guard:
                     self._locks.pop(tag, None)
         return text
+
+    def read(self, evaluation_id: str, use: str = "all") -> dict[str, Any]:
+        """The leaderboard as it is at this moment, as plain JSON values, for pages.
+
+        Raises:
+            NotFound: there is no such evaluation.
+            InvalidInput: there is no such use.
+        """
+        found: dict[str, Any] = json.loads(self.get(self.tag(evaluation_id, use), evaluation_id, use))
+        return found
 
 
 def _mark(state: EvaluationState) -> str:

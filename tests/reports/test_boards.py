@@ -36,6 +36,16 @@ def test_many_who_ask_cost_one_ranking(two_runs: TwoRuns, monkeypatch: pytest.Mo
     assert (again.status_code, again.content) == (304, b"")
 
 
+def test_a_page_costs_no_ranking_of_its_own(two_runs: TwoRuns, monkeypatch: pytest.MonkeyPatch) -> None:
+    client, evaluation = two_runs.client, two_runs.both
+    board = client.get(f"/v1/evaluations/{evaluation}/leaderboard").json()
+    monkeypatch.setattr(EvaluationService, "leaderboard", None)  # whoever ranks again falls over
+    page = client.get(f"/evaluations/{evaluation}", headers={"accept": "text/html"})
+    assert page.status_code == 200
+    advice = board["recommendation"]
+    assert f"{advice['run']} epoch {advice['epoch']}" in page.text
+
+
 def test_another_epoch_is_another_leaderboard(two_runs: TwoRuns) -> None:
     address = f"/v1/evaluations/{two_runs.second_alone}/leaderboard"
     before = two_runs.client.get(address)
