@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from detectors.findings import Severity, Verdict
 from service.rankings import CellOutcome, FindingRow
 from service.suites import Suite, load_suite
 
@@ -134,7 +135,10 @@ def outcomes_of(rows: Sequence[dict[str, Any]]) -> list[CellOutcome]:
             scenario=row["scenario"],
             seed=row["seed"],
             invalid=row["invalid"],
-            findings=tuple(FindingRow(*finding) for finding in row["findings"]),
+            findings=tuple(
+                FindingRow(check, character, Verdict(verdict), Severity(severity) if severity else None)
+                for check, character, verdict, severity in row["findings"]
+            ),
             expected=tuple(row["expected"]),
         )
         for row in rows
