@@ -11,8 +11,7 @@ from torch.nn import functional
 
 from benchmarks.detectors.augment import Motion, Warp, degrade
 from benchmarks.detectors.fitting import Losses
-from benchmarks.detectors.people import boxes_of
-from benchmarks.detectors.store import PEOPLE, SIDE, Drawings
+from benchmarks.detectors.store import PEOPLE, SIDE, Drawings, boxes_of
 from detectors.crops import PAIR_SIZE, cut
 from detectors.networks import UNet, normalise, save_weights
 from detectors.vocabulary import CONTACT_MAPS

@@ -14,8 +14,7 @@ from torch.nn import functional
 from benchmarks.detectors.augment import Motion, Warp, degrade
 from benchmarks.detectors.fitting import Losses
 from benchmarks.detectors.heads import blur_mask
-from benchmarks.detectors.people import boxes_of
-from benchmarks.detectors.store import PEOPLE, SIDE, Drawings
+from benchmarks.detectors.store import PEOPLE, SIDE, Drawings, boxes_of
 from benchmarks.miniature.scenes import (
     EYE_COLORS,
     HAIR_COLORS,

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from benchmarks.detectors.augment import Motion, Warp, degrade
 from benchmarks.detectors.fitting import Losses
-from benchmarks.detectors.store import HANDS, OCCLUDED, PEOPLE, SIDE, Drawings
+from benchmarks.detectors.store import HANDS, OCCLUDED, PEOPLE, SIDE, Drawings, boxes_of
 from benchmarks.detectors.truths import PART_CODES
 from detectors.networks import normalise, save_weights
 from detectors.vocabulary import PEOPLE_CLASSES
@@ -65,19 +65,6 @@ def _inside(boxes: Tensor, margin: float) -> Tensor:
     across = (steps >= x0 - margin) & (steps <= x1 + margin)
     down = (steps >= y0 - margin) & (steps <= y1 + margin)
     return down[..., :, None] & across[..., None, :]
-
-
-def boxes_of(masks: Tensor) -> Tensor:
-    """The tight box of each mask (..., H, W) in pixels, zero for an empty one."""
-    steps = torch.arange(masks.shape[-1], device=masks.device, dtype=torch.float32)
-    result = []
-    for axis in (-2, -1):
-        line = masks.any(axis)
-        low = torch.where(line, steps, torch.inf).amin(-1)
-        high = torch.where(line, steps + 1, -torch.inf).amax(-1)
-        result.append((low, high))
-    (x0, x1), (y0, y1) = result
-    return torch.nan_to_num(torch.stack([x0, y0, x1, y1], -1), posinf=0.0, neginf=0.0)
 
 
 class Objective:
@@ -174,4 +161,4 @@ def save(path: Path, network: nn.Module, notes: dict[str, Any]) -> None:
     save_weights(path, network.state_dict(), meta)
 
 
-__all__ = ["FIELDS", "Objective", "boxes_of", "build", "save", "targets"]
+__all__ = ["FIELDS", "Objective", "build", "save", "targets"]

@@ -19,6 +19,7 @@ from benchmarks.miniature.scenes import (
     OUTFIT_COLORS,
     OUTFITS,
     PAIR_POSES,
+    PATTERNS,
     SOLO_POSES,
     Failure,
     Look,
@@ -36,9 +37,17 @@ SEED_RANGES: dict[str, tuple[int, int]] = {
 }
 # (line widths, inks, head sizes, figure widths, hair shapes): nobody is trained on what the test split is drawn in.
 _STYLES = {
-    "train": ((0.75, 1.0, 1.0, 1.35), ("brown", "brown", "black"), (0.94, 1.0, 1.0, 1.06), (0.96, 1.0, 1.04), (0, 1)),
+    "train": (
+        (0.7, 0.75, 1.0, 1.0, 1.05, 1.35, 1.4, 1.7),
+        ("brown", "brown", "black", "forest", "rust", "slate"),
+        (0.91, 0.94, 1.0, 1.0, 1.06, 1.08),
+        (0.9, 0.96, 1.0, 1.0, 1.04, 1.1),
+        (0, 0, 1, 4, 5, 6),
+    ),
     "test": ((0.85, 1.2, 1.5), ("blue", "plum"), (0.97, 1.03), (0.93, 0.98, 1.02, 1.07), (2, 3)),
 }
+# Share of training and validation drawings before random shapes instead of a place.
+_PATTERN_SHARE = 0.4
 _STREAMS = {"train": 1, "validation": 2, "test": 3}
 _HAND_FAULTS = ("lost_hand", "fused_hand", "minor_hand")
 
@@ -78,12 +87,18 @@ def _widened(scene: Scene, split: Split, rng: np.random.Generator) -> Scene:
     scene = replace(
         scene,
         people=tuple(people),
-        background=str(rng.choice(HELD_OUT_BACKGROUNDS)) if split == "test" else scene.background,
+        background=_background(scene, split, rng),
         arms=str(rng.choice(("free", "crossed", "behind"), p=(0.6, 0.2, 0.2))),
         style=style_of(split, rng),
         rival=_look(rng),
     )
     return replace(scene, failures=(*scene.failures, *_more_failures(scene, rng)))
+
+
+def _background(scene: Scene, split: Split, rng: np.random.Generator) -> str:
+    if split == "test":
+        return str(rng.choice(HELD_OUT_BACKGROUNDS))
+    return PATTERNS if rng.random() < _PATTERN_SHARE else scene.background
 
 
 def _more_failures(scene: Scene, rng: np.random.Generator) -> list[Failure]:

@@ -182,6 +182,19 @@ def _load(path: Path, device: str) -> Tensor:
     return result
 
 
+def boxes_of(masks: Tensor) -> Tensor:
+    """The tight box of each mask (..., H, W) in pixels, zero for an empty one."""
+    steps = torch.arange(masks.shape[-1], device=masks.device, dtype=torch.float32)
+    result = []
+    for axis in (-2, -1):
+        line = masks.any(axis)
+        low = torch.where(line, steps, torch.inf).amin(-1)
+        high = torch.where(line, steps + 1, -torch.inf).amax(-1)
+        result.append((low, high))
+    (x0, x1), (y0, y1) = result
+    return torch.nan_to_num(torch.stack([x0, y0, x1, y1], -1), posinf=0.0, neginf=0.0)
+
+
 class Drawings:
     """A split's drawings as tensors on one device; ``soft.npy``, if present, holds pictures that went through a VAE."""
 
@@ -226,17 +239,12 @@ class Drawings:
     def person_boxes(self) -> Tensor:
         """Boxes around everybody's visible pixels, (count, PEOPLE, 4), zeros for nobody; worked out once."""
         if self._boxes is None:
-            found = torch.zeros(self.count, PEOPLE, 4)
-            for i in range(self.count):
-                owner = (self.tensors["labels"][i] >> 4).cpu()
-                for p in range(PEOPLE):
-                    if not self.tensors["people"][i, p, 0]:
-                        continue
-                    own = owner == p + 1
-                    rows, columns = torch.nonzero(own.any(1))[:, 0], torch.nonzero(own.any(0))[:, 0]
-                    if len(rows):
-                        found[i, p] = torch.stack([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]).float()
-            self._boxes = found.to(self.device)
+            parts = []
+            for start in range(0, self.count, 256):
+                owner = self.tensors["labels"][start : start + 256] >> 4
+                masks = torch.stack([owner == p + 1 for p in range(PEOPLE)], 1)
+                parts.append(boxes_of(masks) * self.tensors["people"][start : start + 256, :, :1])
+            self._boxes = torch.cat(parts)
         return self._boxes
 
     def head_boxes(self, index: Tensor) -> Tensor:

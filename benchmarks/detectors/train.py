@@ -115,11 +115,14 @@ def _train_all(options: argparse.Namespace) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     threads = str(max(1, (os.cpu_count() or 1) // len(options.models)))
     running = {}
-    for name in options.models:
+    for place, name in enumerate(options.models):
         command = [sys.executable, "-u", "-m", "benchmarks.detectors.train", name, *flags]
         with (logs / f"{name}.log").open("w") as log:
             running[name] = subprocess.Popen(
-                command, stdout=log, stderr=subprocess.STDOUT, env=os.environ | {"OMP_NUM_THREADS": threads}
+                command,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=os.environ | {"OMP_NUM_THREADS": threads} | _visible(place),
             )
     failed, whole = [], []
     for name, process in running.items():
@@ -132,6 +135,14 @@ def _train_all(options: argparse.Namespace) -> None:
     (options.out / "training.log").write_text("\n".join(whole) + "\n")
     if failed:
         raise SystemExit(f"Training failed: {', '.join(failed)}; see the logs in {logs}.")
+
+
+def _visible(place: int) -> dict[str, str]:
+    """The GPU of one process; every one keeps the drawings in its own memory, so they take turns over the GPUs."""
+    import torch
+
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    return {"CUDA_VISIBLE_DEVICES": str(place % count)} if count > 1 else {}
 
 
 if __name__ == "__main__":

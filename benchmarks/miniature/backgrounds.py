@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.miniature.palette import LINE, RGB, shade
+from benchmarks.miniature.patterns import paint_patterns
 
 Picture = NDArray[np.uint8]
 
@@ -183,6 +184,7 @@ _PAINTERS: dict[str, Callable[[Picture, np.random.Generator], None]] = {
     "library": _library,
     "aquarium": _aquarium,
     "snow": _snow,
+    "patterns": paint_patterns,
 }
 
 

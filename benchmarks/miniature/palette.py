@@ -5,7 +5,15 @@ from __future__ import annotations
 RGB = tuple[int, int, int]
 
 LINE: RGB = (58, 38, 48)
-INKS: dict[str, RGB] = {"brown": LINE, "black": (22, 22, 26), "blue": (44, 52, 104), "plum": (92, 40, 76)}
+INKS: dict[str, RGB] = {
+    "brown": LINE,
+    "black": (22, 22, 26),
+    "blue": (44, 52, 104),
+    "plum": (92, 40, 76),
+    "forest": (30, 66, 48),
+    "rust": (112, 52, 26),
+    "slate": (84, 86, 92),
+}
 SKIN: RGB = (255, 224, 196)
 BLUSH: RGB = (250, 178, 164)
 WHITE: RGB = (250, 250, 252)

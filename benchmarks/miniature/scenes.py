@@ -30,6 +30,8 @@ BACKGROUNDS = (
 
 # Never painted behind a drawing that anything is trained on.
 HELD_OUT_BACKGROUNDS = ("library", "aquarium", "snow")
+# Random shapes: only detectors are trained on it.
+PATTERNS = "patterns"
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Style:
         ink: colour of the outlines, a key of :data:`benchmarks.miniature.palette.INKS`.
         head: size of heads against bodies.
         width: stretch of figures to the side.
-        hair: shape of the fringe and of long hair, 0 to 3.
+        hair: shape of the fringe and of long hair, 0 to 6.
     """
 
     line: float = 1.0

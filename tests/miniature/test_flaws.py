@@ -12,7 +12,7 @@ from benchmarks.detectors.cases import case_of
 from benchmarks.detectors.sampling import scene_of
 from benchmarks.detectors.truths import arms_of, drawn, face_of, ghost_of, limbs_of, role_of
 from benchmarks.miniature.drawing import draw
-from benchmarks.miniature.scenes import BACKGROUNDS, HELD_OUT_BACKGROUNDS, KANA, KEI, Failure, Scene, Style
+from benchmarks.miniature.scenes import BACKGROUNDS, HELD_OUT_BACKGROUNDS, KANA, KEI, PATTERNS, Failure, Scene, Style
 from detectors import Attributes, Character, Expectation
 
 
@@ -85,7 +85,7 @@ def test_the_test_split_is_drawn_in_styles_that_nobody_trained_on() -> None:
     for field in ("line", "ink", "head", "width", "hair"):
         both = {getattr(one.style, field) for one in trained} & {getattr(one.style, field) for one in tested}
         assert not both, field
-    assert {one.background for one in trained} <= set(BACKGROUNDS)
+    assert {one.background for one in trained} <= {*BACKGROUNDS, PATTERNS}
     assert {one.background for one in tested} <= set(HELD_OUT_BACKGROUNDS)
 
 
