@@ -12,9 +12,11 @@ from detectors.checks import (
     Face,
     FollowThrough,
     Fusion,
+    Ghost,
     HairBleed,
     Hands,
     Identity,
+    Limbs,
     OutfitBleed,
     Pose,
 )
@@ -60,6 +62,8 @@ MINIATURE = Profile(
         "follow_through": Method(
             "the networks that answer bleed, asked for what was asked", FollowThrough.networks, _DRAWN
         ),
+        "limbs": Method("body network on each person's crop", Limbs.networks, _DRAWN),
+        "ghost": Method("body network on each person's crop", Ghost.networks, _DRAWN),
         "fusion": Method("contact network on the window around both bodies", Fusion.networks, _DRAWN),
         "hands": Method(
             "hand network for arm ends and their state; MediaPipe as second opinion",
@@ -76,17 +80,15 @@ MINIATURE = Profile(
         OutfitBleed,
         Fusion,
         Hands,
+        Limbs,
         Identity,
         Face,
+        Ghost,
         Pose,
         FollowThrough,
     ),
     opens=_open,
     weights=("people", "heads", "hands", "contact", "likeness", "bodies", "faces"),
     optional=("hand_landmarker",),
-    missing={
-        "limbs": "its network misses too many of them still (validation drawings: F1 0.35)",
-        "ghost": "its network misses too many of them still (validation drawings: F1 0.52)",
-    },
     bases=("miniature",),
 )
