@@ -33,7 +33,7 @@ LOOKS = ("hair_color", "hair_length", "eye_color", "outfit")
 # An extra or asked person with fewer visible pixels, for a head of 74 pixels' height, is left to nobody's judgement.
 _MIN_PERSON = 500.0
 # Of four attributes: with half or fewer of her own she is not herself.
-_HERSELF = 0.5
+HERSELF = 0.5
 
 Truth = dict[tuple[str, str | None], str | None]
 
@@ -106,7 +106,7 @@ def _identity(shown: Drawn, expectation: Expectation, member: Character) -> str 
         return None
     own = share(shown, expectation, member)
     nearest = max((share(shown, expectation, rival) for rival in expectation.rivals(member.name)), default=0.0)
-    if own <= _HERSELF or nearest > own:
+    if own <= HERSELF or nearest > own:
         return "fails"
     return "holds" if own == 1.0 else None
 

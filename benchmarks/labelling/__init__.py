@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from benchmarks.labelling.cells import LabelledCell
 
-SHIPPED = "pilot"
+SHIPPED = "full"
 """The set that belongs to the shipped checkpoints."""
 
 

@@ -12,11 +12,13 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.accuracy.measure import Counts, answer_of, figures
+from benchmarks.detectors.answers import BLEED, HERSELF
 from benchmarks.labelling.cells import LabelledCell
 from benchmarks.labelling.labels import UNSURE, Row
 from detectors import DetectorSet, Finding
 from detectors.context import Context, Person
-from detectors.vocabulary import AHOGE_STATES, HAIR_COLORS, HAIR_LENGTHS
+from detectors.expectations import Character, Expectation, changed
+from detectors.vocabulary import AHOGE_STATES, EYE_COLORS, HAIR_COLORS, HAIR_LENGTHS
 from service.rankings import wilson
 from service.suites import Suite
 
@@ -25,8 +27,11 @@ READINGS = {
     "hair": ("hair_color", HAIR_COLORS),
     "length": ("hair_length", HAIR_LENGTHS),
     "ahoge": ("ahoge", AHOGE_STATES),
+    "eyes": ("eye_color", EYE_COLORS),
 }
 """Question about one person -> the head network's own question, and its answers in order."""
+ATTRIBUTES = {"hair_color": "hair", "hair_length": "length", "eye_color": "eyes", "outfit": "outfit"}
+"""A character's attribute -> the question about one person that answers it."""
 KEI, KANA = "Kei", "Kana"
 _AHOGE_TRUTH = {
     "ahoge_bleed": {"none": "holds", "tuft": "minor", "ahoge": "fails"},
@@ -91,9 +96,54 @@ def truths(label: Row, context: Context) -> list[tuple[str, str | None, str]]:
         state = label.get(f"{_side(label, name, cast)}_ahoge", UNSURE)
         if name in cast and state in _AHOGE_TRUTH[check]:
             found.append((check, name, _AHOGE_TRUTH[check][state]))
+    for character in context.expectation.cast:
+        side = _side(label, character.name, cast)
+        if side is not None:
+            found += _worn(label, side, character, context.expectation)
+    if label["pose"] != UNSURE and label["people"] == str(len(cast)) and label["fusion"] == "no" and len(cast) > 1:
+        found.append(("pose", None, "holds" if label["pose"] == context.expectation.pose else "fails"))
     if label["hands"] == "holds":
         found += [("hands", name, "holds") for name in cast]  # a broken hand is labelled for the picture, not for whom
     return found
+
+
+def _worn(label: Row, side: str, character: Character, expectation: Expectation) -> list[tuple[str, str | None, str]]:
+    """What the labels say about bleed, identity and following, by the definitions the drawings are judged by."""
+    seen = {attribute: label[f"{side}_{question}"] for attribute, question in ATTRIBUTES.items()}
+    asked = expectation.changed(character.name)
+    found: list[tuple[str, str | None, str]] = []
+    for check, attributes in BLEED.items():
+        if any(seen[name] == UNSURE for name in attributes):
+            continue
+        foreign = {name: _foreign(character, expectation, name) for name in attributes}
+        if any(foreign.values()):
+            bled = any(seen[name] in foreign[name] for name in attributes)
+            found.append((check, character.name, "fails" if bled else "holds"))
+    if UNSURE in seen.values():
+        return found
+    own = _share(seen, character, expectation)
+    nearest = max((_share(seen, rival, expectation) for rival in expectation.rivals(character.name)), default=0.0)
+    if own <= HERSELF or nearest > own:
+        found.append(("identity", character.name, "fails"))
+    elif own == 1.0:
+        found.append(("identity", character.name, "holds"))
+    missed = [name for name, word in asked.items() if seen[name] != word]
+    if asked:
+        kept = all(seen[name] in character.attributes.values(name) for name in missed)
+        found.append(("follow_through", character.name, "holds" if not missed else "fails" if kept else "minor"))
+    return found
+
+
+def _foreign(character: Character, expectation: Expectation, attribute: str) -> set[str]:
+    """Values of an attribute that somebody else of the suite owns, and neither she nor the prompt."""
+    own = {*character.attributes.values(attribute), expectation.changed(character.name).get(attribute)}
+    return {v for rival in expectation.rivals(character.name) for v in rival.attributes.values(attribute)} - own
+
+
+def _share(seen: Mapping[str, str], character: Character, expectation: Expectation) -> float:
+    """Share of a character's attributes, as asked for, that are seen."""
+    attributes = changed(character.attributes, expectation.changed(character.name))
+    return sum(word in attributes.values(name) for name, word in seen.items()) / len(seen)
 
 
 def _side(label: Row, name: str, cast: Sequence[str]) -> str | None:
@@ -128,7 +178,8 @@ def compare(
 
 def summary(compared: Compared) -> dict[str, Any]:
     """Everything that ``--json`` prints: figures by check, and how often a head was read as it was labelled."""
-    checks = {check: figures(compared.counts, check, ["fails"]) for check in ("cast", "fusion", *_AHOGE_TRUTH)}
+    names = ("cast", "fusion", *_AHOGE_TRUTH, *BLEED, "identity", "pose", "follow_through")
+    checks = {check: figures(compared.counts, check, ["fails"]) for check in names}
     checks["hands"] = figures(compared.counts, "hands", ["lost", "fused"])
     readings = {}
     for question in READINGS:

@@ -8,11 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from detectors.vocabulary import AHOGE_STATES, HAIR_COLORS, HAIR_LENGTHS
+from detectors.vocabulary import AHOGE_STATES, EYE_COLORS, HAIR_COLORS, HAIR_LENGTHS
 from service.rankings import wilson
 
 UNSURE = "?"
 HAIR = (*HAIR_COLORS, "absent")
+EYES = (*EYE_COLORS, "absent")
+# What the two wear by themselves and what a scenario asks for; "other" is any other garment or colour.
+OUTFITS = ("red blazer", "blue vest", "green dress", "other", "absent")
 QUESTIONS: dict[str, tuple[str, ...]] = {
     # How many people there are, whoever they are; a second head on one body counts as a person of its own.
     "people": ("0", "1", "2", "3", "4"),
@@ -25,9 +28,13 @@ QUESTIONS: dict[str, tuple[str, ...]] = {
     "left_hair": HAIR,
     "left_length": (*HAIR_LENGTHS, "absent"),
     "left_ahoge": (*AHOGE_STATES, "absent"),
+    "left_eyes": EYES,
+    "left_outfit": OUTFITS,
     "right_hair": HAIR,
     "right_length": (*HAIR_LENGTHS, "absent"),
     "right_ahoge": (*AHOGE_STATES, "absent"),
+    "right_eyes": EYES,
+    "right_outfit": OUTFITS,
     # Which of them is Kei, by everything but the ahoge.
     "kei": ("left", "right", "absent"),
     # The worst visible hand of the picture.

@@ -13,7 +13,7 @@ from benchmarks.labelling.labels import QUESTIONS, read_labels
 from detectors import Expectation, Finding, Severity, Verdict
 from detectors.assignment import Assignment
 from detectors.context import Context, Head, Person
-from detectors.vocabulary import AHOGE_STATES, HAIR_COLORS, HAIR_LENGTHS
+from detectors.vocabulary import AHOGE_STATES, EYE_COLORS, HAIR_COLORS, HAIR_LENGTHS
 from service.suites import load_suite
 
 SETS = Path(__file__).parents[2] / "benchmarks" / "labelling" / "sets"
@@ -24,9 +24,13 @@ LABEL = {
     "left_hair": "blonde",
     "left_length": "long",
     "left_ahoge": "ahoge",
+    "left_eyes": "blue",
+    "left_outfit": "red blazer",
     "right_hair": "black",
     "right_length": "short",
     "right_ahoge": "ahoge",
+    "right_eyes": "red",
+    "right_outfit": "blue vest",
     "kei": "left",
     "hands": "holds",
 }
@@ -41,6 +45,7 @@ def person(x: float, hair: str, ahoge: str) -> Person:
         "hair_color": one_hot(HAIR_COLORS, hair),
         "hair_length": one_hot(HAIR_LENGTHS, "long"),
         "ahoge": one_hot(AHOGE_STATES, ahoge),
+        "eye_color": one_hot(EYE_COLORS, "blue"),
     }
     box = (x, 10.0, x + 40, 60.0)
     return Person(box, 0.9, np.zeros((4, 4), bool), Head(box, 0.9, answers))
@@ -63,8 +68,33 @@ def test_positions_become_names() -> None:
 
 def test_look_alikes_have_no_names_and_no_certain_cast() -> None:
     checks = {check for check, _, _ in truths({**LABEL, "kei": "?"}, context())}
-    assert checks == {"fusion", "hands"}
+    assert checks == {"fusion", "hands", "pose"}
     assert ("cast", None, "fails") in truths({**LABEL, "kei": "?", "people": "3"}, context())
+
+
+def test_bleed_and_identity_follow_from_what_each_wears() -> None:
+    def right(label: dict[str, str], scenario: str = "hug") -> dict[tuple[str, str | None], str]:
+        return {(check, name): truth for check, name, truth in truths(label, context(scenario=scenario))}
+
+    clean = right(LABEL)
+    for check in ("hair_bleed", "eye_bleed", "outfit_bleed", "identity"):
+        assert clean[check, "Kei"] == clean[check, "Kana"] == "holds", check
+    assert clean["pose", None] == "holds"
+    bled = right({**LABEL, "right_hair": "blonde", "right_eyes": "blue"})
+    assert [bled[check, "Kana"] for check in ("hair_bleed", "eye_bleed", "outfit_bleed", "identity")] == [
+        "fails",
+        "fails",
+        "holds",
+        "fails",
+    ]
+    assert ("identity", "Kana") not in right({**LABEL, "right_eyes": "green"})
+    assert ("eye_bleed", "Kana") not in right({**LABEL, "right_eyes": "?"})
+
+
+def test_what_was_asked_for_is_followed_kept_or_something_else() -> None:
+    for worn, truth in (("green dress", "holds"), ("red blazer", "fails"), ("other", "minor")):
+        label = {**LABEL, "people": "1", "kei": "absent", "left_outfit": worn}
+        assert ("follow_through", "Kei", truth) in truths(label, context(scenario="kei-dress"))
 
 
 def test_alone_she_is_on_the_left_whoever_she_looks_like() -> None:

@@ -14,7 +14,7 @@ from tests.pages.browsing import serving
 from tests.pages.test_browser import DESK, barriers, opened
 
 RUNS = Path(str(resources.files("service.miniature") / "runs"))
-FILES = [RUNS / "v1" / "keikana-v1_epoch8.safetensors", RUNS / "v2" / "keikana-v2_epoch20.safetensors"]
+FILES = [RUNS / "v1" / "keikana-v1_epoch20.safetensors", RUNS / "v2" / "keikana-v2_epoch20.safetensors"]
 
 
 @pytest.mark.slow
