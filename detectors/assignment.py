@@ -43,8 +43,8 @@ class Assignment:
             wears a part of another), ``drift`` (somebody shows nothing of any character), ``none`` (nobody to match).
         agreement: by character, share of her stated attributes that the matched person shows, 0..1.
         margin: by character, what the best matching would lose without this match, in nats.
-        copies: character whose match shows nothing of her own and everything of another character of the cast, to that
-            other character.
+        copies: character whose match has a head with nothing of her own and everything of another character of the
+            cast, who differs in two attributes or more, to that other character.
     """
 
     matches: Mapping[str, int] = field(default_factory=dict)
@@ -226,13 +226,16 @@ def _kind(cast: Sequence[Character], worn: Mapping[int, Sequence[set[str]]]) -> 
 
 
 def _copies(cast: Sequence[Character], worn: Mapping[int, Sequence[set[str]]]) -> dict[str, str]:
-    """Matched people whose heads are wholly another character's of the cast; see :class:`Assignment`."""
+    """Matched people whose heads are wholly another character's of the cast; see :class:`Assignment`.
+
+    Where two differ in a single attribute, that attribute on the other is bleed and no second copy.
+    """
     copies = {}
     for c, row in worn.items():
         own = stated(cast[c].attributes.without(["outfit"]))
         for o, other in enumerate(cast):
             theirs = stated(other.attributes.without(["outfit"]))
             differing = {n for n in theirs if own.get(n) != theirs[n]}
-            if o != c and differing and len(row[o]) == len(theirs) and not row[c] & differing:
+            if o != c and len(differing) > 1 and len(row[o]) == len(theirs) and not row[c] & differing:
                 copies[cast[c].name] = other.name
     return copies

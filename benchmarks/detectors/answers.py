@@ -29,7 +29,8 @@ BLEED = {
     "eye_bleed": ("eye_color",),
     "outfit_bleed": ("outfit",),
 }
-LOOKS = ("hair_color", "hair_length", "eye_color", "outfit")
+HEAD = ("hair_color", "hair_length", "eye_color")
+LOOKS = (*HEAD, "outfit")
 # An extra or asked person with fewer visible pixels, for a head of 74 pixels' height, is left to nobody's judgement.
 _MIN_PERSON = 500.0
 # Of four attributes: with half or fewer of her own she is not herself.
@@ -136,10 +137,25 @@ def _cast(drawing: Drawing, expectation: Expectation) -> str | None:
     areas = [float(person.mask.sum()) for person in drawing.people]
     if min(areas) < _MIN_PERSON * scale_of(drawing) ** 2:
         return None
-    if len(people) == 2 and people[0] == people[1]:
+    if any(_doubled(drawing, expectation, index) for index in range(min(len(people), len(asked)))):
         return "fails"
     there = len(drawing.people)
     return "fails" if there < len(asked) or (there > len(asked) and not expectation.bystanders) else "holds"
+
+
+def _doubled(drawing: Drawing, expectation: Expectation, index: int) -> bool:
+    """Whether one of the cast has a head that is wholly another's; see :class:`detectors.assignment.Assignment`."""
+    shown, own = drawn(drawing, index), expectation.cast[index].attributes
+    for other in expectation.cast:
+        theirs = other.attributes
+        differing = [name for name in HEAD if set(theirs.values(name)) != set(own.values(name))]
+        if (
+            len(differing) > 1
+            and all(value(shown, name) in theirs.values(name) for name in HEAD)
+            and not any(value(shown, name) in own.values(name) for name in differing)
+        ):
+            return True
+    return False
 
 
 def outcome_of(drawing: Drawing, expectation: Expectation) -> str | None:

@@ -10,6 +10,8 @@ from benchmarks.experiment.grid import Job, Setup, outcomes_of, read_rows, run_g
 from benchmarks.experiment.tables import differences, hand_table, leaderboard_table, rates_by_epoch
 from service.suites import load_suite
 
+# The user's two runs, then one factor at a time: rank alone, pair pictures (and more of Kei) alone.
+PAIRS = (("v1", "v2"), ("v1", "v1-rank8"), ("v2-rank4", "v2"), ("v1", "v2-rank4"), ("v1-rank8", "v2"))
 BANDS = ((4, 20), (24, 40), (44, 80), (84, 116), (120, 136), (140, 150))
 
 
@@ -72,11 +74,15 @@ def main() -> None:
     ]
     for run in runs:
         parts += [f"### Kei's hands, piggyback, {run}", hand_table(outcomes, run, "piggyback", "Kei", seeds)]
-    if "v1" in runs and "v2" in runs:
-        epochs = sorted({o.epoch for o in outcomes if o.epoch})
-        for low, high in ((4, 40), (84, 136), (140, 150)):
-            band = [e for e in epochs if low <= e <= high]
-            parts += [f"### v2 against v1, epochs {low}-{high}", differences(outcomes, "v1", "v2", band)]
+    epochs = sorted({o.epoch for o in outcomes if o.epoch})
+    for first, second in PAIRS:
+        if first in runs and second in runs:
+            for low, high in ((4, 40), (84, 136), (140, 150)):
+                band = [e for e in epochs if low <= e <= high]
+                parts += [
+                    f"### {second} against {first}, epochs {low}-{high}",
+                    differences(outcomes, first, second, band),
+                ]
     text = "\n\n".join(parts) + "\n"
     (args.out / "tables.md").write_text(text)
     print(text)

@@ -85,12 +85,22 @@ def hand_table(outcomes: Sequence[CellOutcome], run: str, scenario: str, charact
 def differences(outcomes: Sequence[CellOutcome], first: str, second: str, epochs: Sequence[int]) -> str:
     """Rate differences of two runs over the same epochs, scenarios and seeds."""
     lines = [f"| check | {second} - {first}, points |", "|---|---|"]
-    for check, character in (("ahoge_bleed", "Kei"), ("fusion", None), ("cast", None), ("hands", None)):
+    for check, character in (
+        (None, None),
+        ("ahoge_bleed", "Kei"),
+        ("ahoge_missing", "Kana"),
+        ("hair_bleed", None),
+        ("fusion", None),
+        ("cast", None),
+        ("hands", None),
+    ):
         found = compare_runs(outcomes, first, second, check=check, character=character, epochs=epochs)
         data = found.to_json()
         if data["difference"] is None:
-            lines.append(f"| {check} | not measured |")
+            lines.append(f"| {check or 'any check'} | not measured |")
             continue
         low, high = data["interval"]
-        lines.append(f"| {check} | {100 * data['difference']:+.0f} [{100 * low:+.0f}, {100 * high:+.0f}] |")
+        lines.append(
+            f"| {check or 'any check'} | {100 * data['difference']:+.0f} [{100 * low:+.0f}, {100 * high:+.0f}] |"
+        )
     return "\n".join(lines)
