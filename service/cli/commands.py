@@ -177,9 +177,6 @@ def evaluate(
             until=until_what(until),
             max_images=max_images,
         )
-        if request.until is not None:
-            answer(space, request, json)
-            return
         options = PlanOptions(plan, full, max_hours, price, all_epochs=epochs is not None, all_seeds=seeds is not None)
         chosen = planned(space, request, checkpoints, options, as_json=json)
         if chosen is not None:

@@ -90,6 +90,9 @@ def sentences(estimate: Estimate) -> list[str]:
     plan, measured = estimate.plan, estimate.measured
     size = f"{len(plan.checkpoints)} checkpoints and the base x {len(plan.suite.scenarios)} scenarios x "
     said = [f"plan '{plan.name}': {plan.images} images ({size}{len(plan.suite.seeds)} seeds)"]
+    if plan.budget is not None:
+        size = f"{len(plan.checkpoints)} checkpoints and the base, {len(plan.suite.scenarios)} scenarios"
+        said = [f"plan '{plan.name}': at most {plan.images} images in rounds ({size})"]
     there = f", {estimate.there} of them exist" if estimate.there else ""
     cost = f", {estimate.cost:.2f} at {estimate.price:g} an hour" if estimate.cost is not None else ""
     said[0] += f"{there}; {duration(estimate.hours)}, {megabytes(estimate.disk_bytes)}{cost}"
@@ -135,9 +138,13 @@ def _print(taken: Estimate, others: Sequence[Estimate]) -> None:
         table.add_column(name, justify="left" if name in ("", "plan") else "right")
     for each in sorted((taken, *others), key=lambda each: -each.plan.images):
         plan = each.plan
-        counts = [len(plan.checkpoints), len(plan.suite.scenarios), len(plan.suite.seeds), plan.images]
+        seeds = "" if plan.budget is not None else len(plan.suite.seeds)  # rounds draw as many as they need
+        counts = [len(plan.checkpoints), len(plan.suite.scenarios), seeds, plan.images]
         cost = "" if each.cost is None else f"{each.cost:.2f}"
         mark = ">" if each is taken else ""
         table.add_row(mark, plan.name, *map(str, counts), duration(each.hours), megabytes(each.disk_bytes), cost)
     console.print(table)
-    console.print(Text("Without --plan the marked one is made; --full makes everything, --max-hours what fits."))
+    if taken.plan.budget is None:
+        console.print(Text("Without --plan the marked one is made; --full makes everything, --max-hours what fits."))
+    else:
+        console.print(Text("That is the most it takes; it ends as soon as it is decided. --max-images allows less."))

@@ -20,11 +20,21 @@ def estimate_evaluation(wanted: EstimateIn, space: Space) -> EstimatesOut:
 
     The first time for a base, size and set of detectors this machine is measured, which takes seconds for the miniature
     and longer for a large base, since it is loaded. While an evaluation is running that is refused (409).
+
+    With `until` there is one plan: what its rounds take at most. How many they need shows only on the way.
     """
     suite = space.library.suite(wanted.suite) if wanted.suite_yaml is None else parse_suite(wanted.suite_yaml)
     suite = with_scenarios(with_seeds(suite, str(wanted.seeds) if wanted.seeds else None), wanted.scenarios)
     chosen = select_checkpoints(space, wanted.runs, wanted.checkpoints, wanted.epochs)
-    asked = make_request(space.settings, suite, chosen, scale=wanted.scale, batch_size=wanted.batch_size)
+    asked = make_request(
+        space.settings,
+        suite,
+        chosen,
+        scale=wanted.scale,
+        batch_size=wanted.batch_size,
+        until=wanted.until,
+        max_images=wanted.max_images,
+    )
     taken, *others = EstimateService(space).choose(
         asked,
         chosen,

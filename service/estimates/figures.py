@@ -51,7 +51,7 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a plan takes on a measured machine.
+    """What a plan takes on a measured machine; one in rounds, at most.
 
     Attributes:
         plan: what would be generated.
@@ -77,7 +77,7 @@ class Estimate:
         """Hours until the answer, with nothing else running on the machine."""
         if self.to_make == 0:
             return 0.0
-        swaps = (len(self.plan.checkpoints) + 1) * self.measured.swap_s
+        swaps = self.plan.swaps * self.measured.swap_s
         return (self.measured.open_s + swaps + self.to_make * self.measured.image_s) / _HOUR_S
 
     @property
@@ -120,4 +120,21 @@ def largest_that_fits(estimates: list[Estimate], max_hours: float) -> Estimate:
     raise InvalidInput(
         f"even the smallest plan ({smallest.plan.images} images) takes {smallest.hours:.2f} hours here, more than "
         f"{max_hours:g}: allow more time, choose fewer epochs or a smaller size, or use a faster machine"
+    )
+
+
+def fitting_budget(estimate: Estimate, max_hours: float | None) -> Estimate:
+    """An evaluation in rounds that ends in time even if it spends its whole budget.
+
+    Raises:
+        InvalidInput: it may not; the message says how many images would.
+    """
+    if max_hours is None or estimate.hours <= max_hours:
+        return estimate
+    measured, plan = estimate.measured, estimate.plan
+    an_image = measured.image_s + measured.swap_s / len(plan.suite.scenarios)
+    fits = estimate.there + max(int((max_hours * _HOUR_S - measured.open_s) / an_image), 0)
+    raise InvalidInput(
+        f"{plan.images} images may take {estimate.hours:.2f} hours here, more than {max_hours:g}: allow more time, or "
+        f"{fits} images at most"
     )

@@ -20,6 +20,7 @@ SMALL_SCENARIOS = 8
 SMALL_SEEDS = 8
 SMALL = "small"
 FULL = "full"
+UNTIL = "decided"
 
 
 @dataclass(frozen=True)
@@ -40,17 +41,29 @@ class Plan:
         checkpoints: those that take part, in the order given.
         suite: with the scenarios, hardest first, and the seeds that take part.
         left_out: what is not looked at, in words.
+        budget: images at most, of an evaluation in rounds; ``None`` for a fixed grid.
     """
 
     name: str
     checkpoints: tuple[Candidate, ...]
     suite: Suite
     left_out: tuple[str, ...] = ()
+    budget: int | None = None
 
     @property
     def images(self) -> int:
-        """All images, the control's too."""
-        return (len(self.checkpoints) + 1) * len(self.suite.cells())
+        """All images, the control's too; in rounds, as many as there may be."""
+        return (len(self.checkpoints) + 1) * len(self.suite.cells()) if self.budget is None else self.budget
+
+    @property
+    def swaps(self) -> int:
+        """How often a checkpoint (or the base) is made ready; in rounds, as often as can be.
+
+        A checkpoint that has a part in a round gets an image of every scenario at least.
+        """
+        if self.budget is None:
+            return len(self.checkpoints) + 1
+        return max(self.budget // len(self.suite.scenarios), 1)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -60,6 +73,7 @@ class Plan:
             "scenarios": [scenario.name for scenario in self.suite.scenarios],
             "seeds": list(self.suite.seeds),
             "left_out": list(self.left_out),
+            "until": None if self.budget is None else UNTIL,
         }
 
 
@@ -93,6 +107,11 @@ def ladder(
         elif name == SMALL and plans[-1].name != FULL:
             plans[-1] = replace(plans[-1], name=SMALL)
     return plans
+
+
+def rounds_plan(candidates: Sequence[Candidate], suite: Suite, budget: int) -> Plan:
+    """The plan of an evaluation in rounds: everything takes part, until it is decided or the budget is spent."""
+    return Plan(f"until {UNTIL}", tuple(candidates), suite, budget=budget)
 
 
 def small_plan(plans: Sequence[Plan]) -> Plan:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
@@ -33,13 +33,16 @@ class PlanOut(BaseModel):
     scenarios: list[str] = Field(description="Scenarios, in the order they are made.")
     seeds: list[int] = Field(description="Seeds.")
     left_out: list[str] = Field(description="What is not looked at, in words.")
+    until: Literal["decided"] | None = Field(
+        None, description="decided: it is made in rounds, and images, hours, disk and cost are what they take at most."
+    )
 
 
 class EstimateOut(BaseModel):
     """What a plan takes on this machine, with nothing else running on it."""
 
     plan: PlanOut = Field(description="What would be generated.")
-    images: int = Field(description="All images of the plan, the control's too.")
+    images: int = Field(description="All images of the plan, the control's too; with until, at most.")
     images_there: int = Field(description="Those of them that exist already.")
     hours: float = Field(description="Hours until the answer.")
     seconds_per_image: float = Field(description="Seconds an image takes all in all.")

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from service.database.models import Checkpoint
 from service.errors import Conflict, InvalidInput
-from service.estimates.figures import Estimate, Measurement, largest_that_fits
+from service.estimates.figures import Estimate, Measurement, fitting_budget, largest_that_fits
 from service.estimates.measuring import Measurements, is_measurable, measure
-from service.estimates.plans import Candidate, Plan, ladder, small_plan
+from service.estimates.plans import Candidate, Plan, ladder, rounds_plan, small_plan
+from service.evaluations.executor import Status
 from service.evaluations.requests import EvaluationRequest
+from service.evaluations.rounds import budget_of, check_budget
 from service.evaluations.workspace import Workspace
 
 
@@ -60,6 +63,8 @@ class EstimateService:
         """What a plan takes; images that an earlier evaluation of the same plan has made are not counted again."""
         existing = self._space.evaluations.find(planned_request(request, plan))
         there = self._space.evaluations.state(existing.id).progress.generated if existing else 0
+        if existing and plan.budget is not None and existing.status == Status.FINISHED:
+            plan = replace(plan, budget=there)  # it was decided for less
         self._space.settings.data_dir.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(self._space.settings.data_dir).free
         return Estimate(plan, measured, there, free, price)
@@ -77,6 +82,8 @@ class EstimateService:
     ) -> list[Estimate]:
         """The estimate of the plan to take, and then those of every other plan, from the fullest to the smallest.
 
+        Of an evaluation until decided there is one only: what it takes at most.
+
         Args:
             request: for everything that was asked for.
             checkpoints: its checkpoints.
@@ -87,10 +94,15 @@ class EstimateService:
             all_seeds: the seeds were chosen by hand.
 
         Raises:
-            InvalidInput: no plan ends within ``max_hours``.
+            InvalidInput: no plan ends within ``max_hours``, or the budget cannot decide anything.
             Conflict: see :meth:`measured`.
         """
+        check_budget(request)
         candidates = [Candidate(each.id, each.run.name, each.epoch) for each in checkpoints]
+        if request.until is not None:
+            plan = rounds_plan(candidates, request.suite, budget_of(request))
+            only = self.estimate(request, plan, self.measured(request, checkpoints), price)
+            return [fitting_budget(only, max_hours)]
         plans = ladder(candidates, request.suite, all_epochs=all_epochs, all_seeds=all_seeds)
         measured = self.measured(request, checkpoints)
         estimates = [self.estimate(request, plan, measured, price) for plan in plans]

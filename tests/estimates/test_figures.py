@@ -8,7 +8,8 @@ import pytest
 
 from service.errors import InvalidInput
 from service.estimates import Candidate, Estimate, Measurement, ladder
-from service.estimates.figures import largest_that_fits
+from service.estimates.figures import fitting_budget, largest_that_fits
+from service.estimates.plans import rounds_plan
 from service.suites import load_suite
 
 GPU = Measurement("H200", 8, True, 60.0, 0.25, 0.1, 0.02, 2.0, 1_000_000.0)
@@ -50,3 +51,26 @@ def test_the_fullest_plan_that_ends_in_time() -> None:
         assert largest_that_fits(estimates, estimate.hours) is estimate
     with pytest.raises(InvalidInput, match="even the smallest plan"):
         largest_that_fits(estimates, 0.001)
+
+
+def test_rounds_take_their_budget_at_most_and_a_swap_for_every_scenario() -> None:
+    suite = load_suite("keikana")
+    scenarios = len(suite.scenarios)
+    plan = rounds_plan([Candidate("4", "v2", 4), Candidate("8", "v2", 8)], suite, 10 * scenarios)
+    estimate = Estimate(plan, GPU, there=0, free_bytes=10**12)
+    assert (plan.images, plan.swaps) == (10 * scenarios, 10)
+    assert estimate.hours == pytest.approx((60 + 10 * 2.0 + 10 * scenarios * 0.25) / 3600)
+    assert estimate.to_json()["plan"]["until"] == "decided"
+    assert Estimate(PLANS[0], GPU, 0, 10**12).to_json()["plan"]["until"] is None
+
+
+def test_a_budget_that_does_not_fit_is_refused_with_one_that_does() -> None:
+    plan = rounds_plan([Candidate("4", "v2", 4), Candidate("8", "v2", 8)], load_suite("keikana"), 100_000)
+    estimate = Estimate(plan, GPU, there=0, free_bytes=10**12)
+    assert fitting_budget(estimate, None) is fitting_budget(estimate, estimate.hours) is estimate
+    with pytest.raises(InvalidInput) as refused:
+        fitting_budget(estimate, 1.0)
+    fits = int(str(refused.value).split("or ")[-1].split()[0])
+    smaller = replace(estimate, plan=replace(plan, budget=fits))
+    assert fitting_budget(smaller, 1.0) is smaller
+    assert fits > 1000

@@ -139,3 +139,34 @@ def test_the_api_says_the_same(tmp_path: Path, base: Path, loras: Path) -> None:
         assert client.get("/v1/evaluations").json()["evaluations"] == []
         refused = client.post("/v1/estimates", json={"runs": ["v2"], "suite": "demo", "max_hours": 0})
         assert refused.status_code == 422
+
+
+def test_rounds_are_estimated_by_their_budget(
+    space: Workspace, loras: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkpoints = registered(space, loras, None, None)
+    request = make_request(space.settings, small_suite(), checkpoints, until="decided", max_images=12)
+    assert planned(space, request, checkpoints, PlanOptions(stop=True), as_json=False) is None
+    said = capsys.readouterr().out
+    assert "at most 12 images in rounds" in said
+    assert "--max-images" in said
+    assert space.evaluations.list_all() == []
+    chosen = planned(space, request, checkpoints, PlanOptions(), as_json=True)
+    assert chosen is not None
+    assert chosen.request == request
+    with pytest.raises(InvalidInput, match="images at most"):
+        planned(space, request, checkpoints, PlanOptions(max_hours=0.0), as_json=True)
+    few = request.model_copy(update={"max_images": 2})
+    with pytest.raises(InvalidInput, match="too few"):
+        planned(space, few, checkpoints, PlanOptions(stop=True), as_json=True)
+
+
+def test_the_api_estimates_rounds(tmp_path: Path, base: Path, loras: Path) -> None:
+    with open_client(tmp_path / "data", base, work=False) as client:
+        for epoch in EPOCHS:
+            assert upload(client, "v2", loras / f"kk_epoch{epoch}.safetensors").status_code < 300
+        asked = {"runs": ["v2"], "suite": "demo", "until": "decided", "max_images": 20}
+        facts = client.post("/v1/estimates", json=asked).json()
+        assert (facts["images"], facts["plan"]["until"], facts["other_plans"]) == (20, "decided", [])
+        whole = client.post("/v1/estimates", json={**asked, "max_images": None}).json()
+        assert whole["images"] > 20

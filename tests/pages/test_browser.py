@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -183,3 +185,30 @@ def test_a_file_that_does_not_fit_is_refused_by_name(
         tab.click("#upload-next")
         tab.wait_for_url("**/evaluations/new?run=kk")
         assert tab.locator("input[name=checkpoint]:checked").count() == 2
+
+
+def test_seeds_until_decided_are_asked_for_with_a_budget(chromium: Any, house: House) -> None:
+    with opened(chromium, viewport=PHONE) as tab:
+        tab.goto(f"{house.address}/evaluations/new")
+        tab.check("input[name=suite][value=demo]")
+        tab.check("input[name=until][value=decided]")
+        assert tab.locator("#fixed").is_hidden()
+        tab.fill("input[name=max_images]", "5")  # two checkpoints and the control, four scenarios
+        assert "takes 12 images" in tab.locator("#problem").inner_text()
+        assert tab.locator("#start").is_disabled()
+        tab.fill("input[name=max_images]", "16")
+        assert tab.locator("#images").inner_text() == "16"
+        assert barriers(tab) == []
+        with tab.expect_request("**/v1/estimates") as estimating:
+            tab.click("#estimate")
+        tab.wait_for_selector("#plans:not([hidden])")
+        assert "at most 16 images" in tab.locator("#plan-list").inner_text()
+        with tab.expect_request("**/v1/evaluations") as starting:
+            tab.click("#start")
+        for asked in (estimating.value.post_data_json, starting.value.post_data_json):
+            assert (asked["until"], asked["max_images"]) == ("decided", 16)
+            assert asked["batch_size"] is None  # the service takes what fits
+            assert "seeds" not in asked
+        tab.wait_for_url(re.compile(r"/evaluations/[0-9a-f]+$"))
+        tab.wait_for_selector("#live[data-status=finished]", state="attached")
+        tab.request.delete(f"{house.address}/v1{urlsplit(tab.url).path}")  # the other tests know of one evaluation

@@ -39,7 +39,7 @@ def hand_in(tab: Any, address: str) -> None:
     tab.wait_for_selector("#upload-done:not([hidden])")
     said = tab.locator("#uploads .kept").all_inner_texts()
     assert len(said) == 2
-    assert any("epoch 8" in text and "rank 4" in text and "kohya keys" in text for text in said)
+    assert any("epoch 20" in text and "rank 4" in text and "kohya keys" in text for text in said)
     tab.click("#upload-next")
 
 

@@ -19,24 +19,27 @@ if (form) {
     problem.textContent = text;
   };
 
+  const inRounds = () => form.elements.until.value === "decided";
+
+  // Without a batch size the service takes what this machine has room for.
   const wanted = () => ({
     checkpoints: boxes().filter((box) => box.checked).map((box) => box.value),
     suite: form.elements.suite.value,
-    seeds: number("seeds"),
     scale: number("scale") ?? 1,
-    batch_size: number("batch_size") ?? 4,
+    batch_size: number("batch_size"),
+    ...(inRounds() ? { until: "decided", max_images: number("max_images") } : { seeds: number("seeds") }),
   });
 
   /** The plan that was picked, or simply everything that was chosen. */
   const chosen = () => {
     const plan = plans[form.elements.plan?.value]?.plan;
-    if (!plan) return wanted();
+    if (!plan || plan.until) return wanted();
     return { ...wanted(), checkpoints: plan.checkpoints.map((each) => each.id), seeds: plan.seeds.length, scenarios: plan.scenarios };
   };
 
   const takes = (plan) =>
     [
-      `${count(plan.images)} images${plan.images_there ? ` (${count(plan.images_there)} there already)` : ""}`,
+      `${plan.plan.until ? "at most " : ""}${count(plan.images)} images${plan.images_there ? ` (${count(plan.images_there)} there already)` : ""}`,
       plan.hours ? duration(plan.hours * 3600) : "nothing left to make",
       `${bytes(plan.disk_bytes)} of disk${plan.disk_enough ? "" : ", more than is free"}`,
       plan.cost === null ? null : `costs ${plan.cost.toFixed(2)}`,
@@ -71,7 +74,7 @@ if (form) {
   const estimate = async () => {
     const number_ = ++asked;
     const { checkpoints, ...rest } = wanted();
-    if (!checkpoints.length) return;
+    if (start.disabled) return;
     part("estimate").disabled = true;
     part("estimate").textContent = measured ? "Reckoning…" : "Measuring…";
     try {
@@ -91,20 +94,46 @@ if (form) {
     }
   };
 
+  const plural = (number_, word) => `${count(number_)} ${word}${number_ === 1 ? "" : "s"}`;
+
+  /** What a grid takes: images, the sum in words, and what is wrong with it. */
+  const grid = (checkpoints, suite) => {
+    const seeds = number("seeds");
+    const used = Math.min(seeds ?? suite.seeds, suite.seeds);
+    return {
+      images: (checkpoints + 1) * suite.scenarios * used,
+      sum: checkpoints ? `(${plural(checkpoints, "checkpoint")} + the control) × ${plural(suite.scenarios, "scenario")} × ${plural(used, "seed")}` : "Choose at least one checkpoint.",
+      wrong: seeds !== null && seeds > suite.seeds ? `Suite ${form.elements.suite.value} has ${suite.seeds} seeds.` : "",
+    };
+  };
+
+  /** The same for rounds; they begin with one seed of every scenario for everything that takes part. */
+  const rounds = (checkpoints, suite) => {
+    const least = (checkpoints + 1) * suite.scenarios;
+    const most = number("max_images");
+    return {
+      images: most ?? least * suite.seeds,
+      sum: checkpoints > 1 ? `${plural(checkpoints, "checkpoint")} + the control, ${plural(suite.scenarios, "scenario")}; it ends as soon as it is decided` : "Choose at least two checkpoints to decide between.",
+      wrong: checkpoints > 1 && most !== null && most < least ? `One seed of every scenario for every checkpoint takes ${count(least)} images: allow that many, or choose fewer checkpoints.` : "",
+    };
+  };
+
   const reckon = () => {
-    const { checkpoints, seeds } = wanted();
-    const suite = form.querySelector('input[name="suite"]:checked').dataset;
-    const used = Math.min(seeds ?? Number(suite.seeds), Number(suite.seeds));
-    const images = (checkpoints.length + 1) * Number(suite.scenarios) * used;
-    document.getElementById("images").textContent = checkpoints.length ? count(images) : "–";
-    document.getElementById("sum").textContent = checkpoints.length
-      ? `(${checkpoints.length} checkpoint${checkpoints.length === 1 ? "" : "s"} + the control) × ${suite.scenarios} scenarios × ${used} seed${used === 1 ? "" : "s"}`
-      : "Choose at least one checkpoint.";
-    start.disabled = !checkpoints.length;
+    const { checkpoints } = wanted();
+    const { scenarios, seeds } = form.querySelector('input[name="suite"]:checked').dataset;
+    const found = (inRounds() ? rounds : grid)(checkpoints.length, { scenarios: Number(scenarios), seeds: Number(seeds) });
+    const enough = checkpoints.length > (inRounds() ? 1 : 0);
+    for (const name of ["fixed", "seeds-hint"]) part(name).hidden = inRounds();
+    for (const name of ["budget", "budget-hint"]) part(name).hidden = !inRounds();
+    part("images-title").textContent = inRounds() ? "Images at most" : "Images";
+    part("images").textContent = enough ? count(found.images) : "–";
+    part("sum").textContent = found.sum;
+    part("hours-hint").textContent = inRounds() ? "With a limit a budget that might not end in time is refused." : "With a limit the fullest plan that ends in time is taken.";
+    start.disabled = !enough || found.wrong !== "";
     forget();
     clearTimeout(timer);
-    if (measured) timer = setTimeout(estimate, 400);
-    complain(seeds !== null && seeds > Number(suite.seeds) ? `Suite ${form.elements.suite.value} has ${suite.seeds} seeds.` : "");
+    if (measured && !start.disabled) timer = setTimeout(estimate, 400);
+    complain(found.wrong);
   };
 
   const pick = (group, test) => {
