@@ -44,7 +44,7 @@ class Assignment:
         agreement: by character, share of her stated attributes that the matched person shows, 0..1.
         margin: by character, what the best matching would lose without this match, in nats.
         copies: character whose match has a head with nothing of her own and everything of another character of the
-            cast, who differs in two attributes or more, to that other character.
+            cast (where their heads differ in one attribute alone: also the other's clothes), to that other character.
     """
 
     matches: Mapping[str, int] = field(default_factory=dict)
@@ -181,7 +181,7 @@ def assign(cast: Sequence[Character], fit: Scores, seen: Sequence[Answers], qual
             if (wanted := [name for name in stated(cast[c].attributes) if name in seen[pairs[c]]])
         },
         margin={cast[c].name: _margin(total, best, p, c) for c, p in pairs.items()} if max(total.shape) > 1 else {},
-        copies=_copies(cast, {c: [names - {"outfit"} for names in row] for c, row in worn.items()}),
+        copies=_copies(cast, worn, {c: set(seen[p]) for c, p in pairs.items()}),
     )
 
 
@@ -225,17 +225,23 @@ def _kind(cast: Sequence[Character], worn: Mapping[int, Sequence[set[str]]]) -> 
     return "clear"
 
 
-def _copies(cast: Sequence[Character], worn: Mapping[int, Sequence[set[str]]]) -> dict[str, str]:
-    """Matched people whose heads are wholly another character's of the cast; see :class:`Assignment`.
+def _copies(
+    cast: Sequence[Character], worn: Mapping[int, Sequence[set[str]]], readable: Mapping[int, set[str]]
+) -> dict[str, str]:
+    """Matched people who are another character of the cast; see :class:`Assignment`.
 
-    Where two differ in a single attribute, that attribute on the other is bleed and no second copy.
+    The head decides, since clothes change; but where two heads differ in a single attribute, that attribute on the
+    other is bleed and no second copy, unless the clothes (where they can be read) are the other's too.
     """
     copies = {}
     for c, row in worn.items():
-        own = stated(cast[c].attributes.without(["outfit"]))
+        own = stated(cast[c].attributes)
         for o, other in enumerate(cast):
-            theirs = stated(other.attributes.without(["outfit"]))
+            theirs = stated(other.attributes)
             differing = {n for n in theirs if own.get(n) != theirs[n]}
-            if o != c and len(differing) > 1 and len(row[o]) == len(theirs) and not row[c] & differing:
+            head = differing - {"outfit"}
+            telling = head if len(head) > 1 or "outfit" not in readable[c] else differing
+            whole = set(theirs) - {"outfit"} | telling
+            if o != c and head and whole <= row[o] and not row[c] & telling:
                 copies[cast[c].name] = other.name
     return copies

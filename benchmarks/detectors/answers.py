@@ -144,15 +144,17 @@ def _cast(drawing: Drawing, expectation: Expectation) -> str | None:
 
 
 def _doubled(drawing: Drawing, expectation: Expectation, index: int) -> bool:
-    """Whether one of the cast has a head that is wholly another's; see :class:`detectors.assignment.Assignment`."""
+    """Whether one of the cast is wholly another; see ``copies`` of :class:`detectors.assignment.Assignment`."""
     shown, own = drawn(drawing, index), expectation.cast[index].attributes
     for other in expectation.cast:
         theirs = other.attributes
-        differing = [name for name in HEAD if set(theirs.values(name)) != set(own.values(name))]
+        differing = {name for name in LOOKS if set(theirs.values(name)) != set(own.values(name))}
+        head = differing - {"outfit"}
+        telling = head if len(head) > 1 else differing
         if (
-            len(differing) > 1
-            and all(value(shown, name) in theirs.values(name) for name in HEAD)
-            and not any(value(shown, name) in own.values(name) for name in differing)
+            head
+            and all(value(shown, name) in theirs.values(name) for name in {*HEAD, *telling})
+            and not any(value(shown, name) in own.values(name) for name in telling)
         ):
             return True
     return False

@@ -1,7 +1,7 @@
 """How well the tiny Anima draws what it is asked: ``python -m benchmarks.miniature.judge --images 128 --seed 7 --json``
 
-Prompts are captions of random scenes nobody trained on. The judges are the detectors' people and head networks, trained
-on drawings; the same judges look at the drawings of the same scenes, so their own error stands beside every figure.
+Prompts are captions of random scenes nobody trained on. The judges are the detectors' people, head and body networks,
+trained on drawings; the same judges look at the drawings of the same scenes, so their own error stands beside.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from benchmarks.miniature.drawing import draw
 from benchmarks.miniature.scenes import Look, Scene, sample_scene
 from benchmarks.miniature.training import write_sheet
 from detectors import Expectation, open_detectors
+from detectors.checks.pose import pose_odds
 from detectors.vocabulary import AHOGE_STATES, EYE_COLORS, HAIR_COLORS, HAIR_LENGTHS
 from service.generation import GenerationSettings, ImageRequest, open_generator
 from service.rankings import wilson
@@ -42,6 +43,8 @@ def compare(scene: Scene, text: str, context: Any) -> list[tuple[str, bool]]:
     answers = [("person count", len(context.people) == len(wanted))]
     if len(seen) != len(wanted):
         return answers
+    odds = pose_odds(seen, [False] * len(seen))
+    answers.append(("pose", max(odds, key=lambda name: odds[name]) == scene.pose.replace(" ", "_")))
     for place, (look, person) in enumerate(zip(wanted, seen, strict=True)):
         for question, words in WORDS.items():
             if question == "eye_color" and f"{look.eye_color} eyes" not in text:
@@ -62,8 +65,8 @@ def judge_pictures(scenes: Sequence[Scene], texts: Sequence[str], pictures: Sequ
     for scene, text, context in zip(scenes, texts, contexts, strict=True):
         for question, answer in compare(scene, text, context):
             counts[question].append(answer)
-            if question == "person count":
-                counts[f"person count, {scene.pose}"].append(answer)
+            if question in ("person count", "pose"):
+                counts[f"{question}, {scene.pose}"].append(answer)
     return counts
 
 
