@@ -6,6 +6,7 @@ import argparse
 import time
 from pathlib import Path
 
+from benchmarks.experiment.findings import read_findings, write_findings
 from benchmarks.experiment.grid import Job, Setup, outcomes_of, read_rows, run_grid, write_rows
 from benchmarks.experiment.tables import differences, hand_table, leaderboard_table, rates_by_epoch
 from service.suites import load_suite
@@ -32,6 +33,9 @@ def _parse() -> argparse.Namespace:
     )
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--tables", action="store_true", help="only write the tables of outcomes that exist")
+    parser.add_argument("--pack", type=Path, metavar="FILE", help="only pack outcomes that exist into a small table")
+    parser.add_argument("--fact", action="append", default=[], metavar="NAME=TEXT", help="with --pack: how it was made")
+    parser.add_argument("--findings", type=Path, metavar="FILE", help="only write the tables of packed findings")
     return parser.parse_args()
 
 
@@ -56,14 +60,18 @@ def main() -> None:
     args = _parse()
     args.out.mkdir(parents=True, exist_ok=True)
     rows_path = args.out / "outcomes.jsonl"
-    if not args.tables:
+    if args.pack:
+        write_findings(args.pack, read_rows(rows_path), dict(text.split("=", 1) for text in args.fact))
+        print(f"{args.pack}: {args.pack.stat().st_size} bytes")
+        return
+    if not args.tables and not args.findings:
         keep = tuple((scenario, int(epoch)) for scenario, epoch in (text.split(":") for text in args.keep))
         setup = Setup(args.base, args.suite, tuple(args.devices), args.batch, args.out, keep)
         started = time.monotonic()
         rows = run_grid(plan(args), setup, args.workers)
         write_rows(rows_path, rows)
         print(f"{len(rows)} images in {time.monotonic() - started:.0f} s", flush=True)
-    outcomes = outcomes_of(read_rows(rows_path))
+    outcomes = outcomes_of(read_findings(args.findings)[1] if args.findings else read_rows(rows_path))
     runs = sorted({o.run for o in outcomes} - {"control"})
     seeds = tuple(load_suite(args.suite).seeds[:8])
     parts = [
