@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from service.rankings.intervals import LEVEL, Interval, as_list
 from service.rankings.leaderboard import LeaderboardEntry
 from service.rankings.paired import difference_ends
+from service.rankings.selection import correct_for_selection
 
 ALPHA = 1 - LEVEL
 
@@ -25,7 +27,9 @@ class PairedComparison:
         leader_only: cells where only the leader fails.
         other_only: cells where only the other fails.
         p: exact two-sided McNemar p-value.
-        p_adjusted: the same after Holm's correction over all comparisons with this leader.
+        p_adjusted: the same, corrected for the number of checkpoints and for the leader being picked on these images
+            (:func:`service.rankings.selection.correct_for_selection`).
+        threshold: the value of ``p`` that would be just enough to be called worse, at this place among the rivals.
     """
 
     other: LeaderboardEntry
@@ -34,10 +38,11 @@ class PairedComparison:
     other_only: int
     p: float
     p_adjusted: float
+    threshold: float = ALPHA
 
     @property
     def separable(self) -> bool:
-        """Whether the other one is worse than the leader by more than chance explains (5 % over all comparisons)."""
+        """Whether it is worse than the leader by more than chance explains (5 % that any of the best is called so)."""
         return self.p_adjusted <= ALPHA and self.other_only > self.leader_only
 
     @property
@@ -97,34 +102,55 @@ def holm(values: Sequence[float]) -> list[float]:
 
 
 def compare_with_leader(leader: LeaderboardEntry, others: Sequence[LeaderboardEntry]) -> list[PairedComparison]:
-    """Compare every other checkpoint with the leader, paired and corrected for their number (Holm 1979).
+    """Compare every other checkpoint with the leader, paired, and corrected for their number and the leader's luck.
 
-    The leader was picked because it did best on these very images, so p-values flatter it a little: confirm a close
-    call on fresh seeds.
+    The leader did best on these very images. The correction allows for that, so that with equally good checkpoints
+    none of them is called worse in 95 % of grids.
     """
     if not others:
         return []
     counts = [_discordant(leader, other) for other in others]
     values = [mcnemar_exact(leader_only, other_only) for _, leader_only, other_only in counts]
-    adjusted = holm(values)
+    worse = [
+        p if other_only > leader_only else 1.0 for p, (_, leader_only, other_only) in zip(values, counts, strict=True)
+    ]
+    # Always the same draws: the same images give the same answer.
+    found = correct_for_selection(np.array(worse), _fails([leader, *others]), ALPHA, np.random.default_rng(0))
     return [
-        PairedComparison(other, *count, p=p, p_adjusted=q)
-        for other, count, p, q in zip(others, counts, values, adjusted, strict=True)
+        PairedComparison(other, *count, p=p, p_adjusted=float(adjusted), threshold=float(threshold))
+        for other, count, p, adjusted, threshold in zip(
+            others, counts, values, found.adjusted, found.threshold, strict=True
+        )
     ]
 
 
-def failures_needed(comparisons: int) -> int:
-    """Fewest one-sided discordant images that can set a checkpoint apart, among that many comparisons.
+def failures_needed(comparisons: float) -> int:
+    """Fewest one-sided discordant images that can set a checkpoint apart, where 5 % is shared by that many comparisons.
 
-    Holm's first step asks for p <= 5 % / comparisons, and n one-sided images give p = 2 · 0.5^n.
+    Among n images that all turn the same way, p = 2 · 0.5^n.
 
     >>> failures_needed(1), failures_needed(7)
     (6, 9)
     """
     needed = 1
-    while 2 * 0.5**needed > ALPHA / max(1, comparisons):
+    while 2 * 0.5**needed > ALPHA / max(1.0, comparisons):
         needed += 1
     return needed
+
+
+def comparisons_shared(comparisons: Sequence[PairedComparison]) -> float:
+    """How many independent comparisons the 5 % would be shared by, for the next checkpoint to be told apart."""
+    return ALPHA / min((item.threshold for item in comparisons if not item.separable), default=ALPHA)
+
+
+def _fails(entries: Sequence[LeaderboardEntry]) -> NDArray[np.float64]:
+    """1 fails, 0 does not, nan not measured; shape (cells, entries)."""
+    measured = [entry.cells.measured() for entry in entries]
+    codes = np.unique(np.concatenate([own for own, _ in measured]))
+    table = np.full((len(codes), len(entries)), np.nan)
+    for place, (own, fails) in enumerate(measured):
+        table[np.searchsorted(codes, own), place] = fails
+    return table
 
 
 def _discordant(leader: LeaderboardEntry, other: LeaderboardEntry) -> tuple[int, int, int]:

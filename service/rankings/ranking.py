@@ -171,7 +171,7 @@ def rank(
     advice = recommend(board)
     choice = _choose(advice, beliefs, onsets)
     if choice is not advice.entry:
-        advice = recommend(board, choice)
+        advice = recommend(board, choice, _why(advice, choice, beliefs, onsets), advice.comparisons)
     looks = measures or {}
     runs = list(dict.fromkeys(run for run, _ in table.checkpoints if run != CONTROL))
     chosen = advice.entry
@@ -303,6 +303,25 @@ def _choose(
 
     # The leader comes first, so that it stays where nothing is better.
     return min([advice.entry, *advice.tied_with], key=order)
+
+
+def _why(
+    advice: Recommendation,
+    choice: LeaderboardEntry | None,
+    beliefs: Mapping[Checkpoint, Belief],
+    onsets: Sequence[Onset],
+) -> str:
+    """Why the choice is preferred to the leader, in words that need no statistics."""
+    leader = advice.leader
+    if choice is None or leader is None:
+        return ""
+    limit = breaks_from(onsets).get(leader.run)
+    if limit is not None and leader.epoch is not None and leader.epoch >= limit.epoch:
+        return f"in {leader.run} failures in {limit.check.replace('_', ' ')} set in at epoch {limit.epoch}"
+    mine, theirs = choice.severity_score, leader.severity_score
+    if mine is not None and theirs is not None and mine < theirs:
+        return "its faults are milder (see the severity score), so that it is expected to do better on new images"
+    return "counting the epochs next to each of them as well, it is expected to do better on new images"
 
 
 def breaks_from(onsets: Sequence[Onset]) -> dict[str, Onset]:

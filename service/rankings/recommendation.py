@@ -7,7 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from service.rankings.comparison import PairedComparison, compare_with_leader, failures_needed
+from service.rankings.comparison import (
+    PairedComparison,
+    compare_with_leader,
+    comparisons_shared,
+    failures_needed,
+)
 from service.rankings.leaderboard import LeaderboardEntry
 
 MIN_MEASURED_SHARE = 0.5
@@ -60,19 +65,27 @@ class Recommendation:
         }
 
 
-def recommend(leaderboard: Sequence[LeaderboardEntry], choice: LeaderboardEntry | None = None) -> Recommendation:
+def recommend(
+    leaderboard: Sequence[LeaderboardEntry],
+    choice: LeaderboardEntry | None = None,
+    reason: str = "",
+    known: Sequence[PairedComparison] | None = None,
+) -> Recommendation:
     """Pick the best-ranked checkpoint that was measured often enough, and say how far that can be trusted.
 
     Args:
         leaderboard: entries, best first, as :func:`service.rankings.build_leaderboard` returns them.
         choice: recommend this one instead, if it cannot be told apart from the best-ranked.
+        reason: why, as the end of a sentence that begins with "because".
+        known: the comparisons of an earlier recommendation from this leaderboard, which save making them again.
     """
     unseen = too_few_hits(leaderboard)
     leader = next((entry for entry in leaderboard if _is_judged(entry) and entry not in unseen), None)
     if leader is None:
         blank = tuple(entry for entry in leaderboard if entry not in unseen)
         return Recommendation(None, (), (), blank, (_not_enough(leaderboard, unseen),), tuple(unseen))
-    comparisons = tuple(compare_with_leader(leader, [entry for entry in leaderboard if entry is not leader]))
+    rivals = [entry for entry in leaderboard if entry is not leader]
+    comparisons = tuple(compare_with_leader(leader, rivals) if known is None else known)
     open_ones = [comparison.other for comparison in comparisons if not comparison.separable]
     level = [leader, *(entry for entry in open_ones if _is_judged(entry) and entry not in unseen)]
     chosen = choice if choice is not None and any(entry is choice for entry in level) else leader
@@ -80,8 +93,8 @@ def recommend(leaderboard: Sequence[LeaderboardEntry], choice: LeaderboardEntry 
     too_few = tuple(entry for entry in open_ones if not _is_judged(entry) and entry not in unseen)
     sentences = [
         *_headline(chosen, tied),
-        *_preferred(chosen, leader),
-        *_standing(leader, [entry for entry in level if entry is not leader], comparisons, unseen),
+        *_preferred(chosen, leader, reason),
+        *_standing(chosen, tied, comparisons, unseen, leader),
         *_caveats(chosen, too_few, unseen),
     ]
     return Recommendation(chosen, tied, comparisons, too_few, tuple(sentences), tuple(unseen), leader)
@@ -152,12 +165,12 @@ def _headline(chosen: LeaderboardEntry, tied: Sequence[LeaderboardEntry]) -> lis
     ]
 
 
-def _preferred(chosen: LeaderboardEntry, leader: LeaderboardEntry) -> list[str]:
+def _preferred(chosen: LeaderboardEntry, leader: LeaderboardEntry, reason: str) -> list[str]:
     if chosen is leader:
         return []
     return [
-        f"{leader.label} failed on {leader.tally.fails} of {leader.tally.measured}, and the two cannot be told apart; "
-        f"{chosen.label} is expected to cost less once the kind of fault and the neighbouring epochs count."
+        f"{leader.label} does best on these images ({leader.tally.fails} of {leader.tally.measured} fail), but by so "
+        f"little that it may be luck. {chosen.label} is preferred{f' because {reason}' if reason else ''}."
     ]
 
 
@@ -166,10 +179,11 @@ def _standing(
     tied: Sequence[LeaderboardEntry],
     comparisons: Sequence[PairedComparison],
     unseen: Sequence[LeaderboardEntry],
+    leader: LeaderboardEntry,
 ) -> list[str]:
     if not comparisons:
         return ["It is the only checkpoint, so there is nothing to compare it with."]
-    everyone = [chosen, *(comparison.other for comparison in comparisons)]
+    everyone = [leader, *(comparison.other for comparison in comparisons)]
     worse = [item.other for item in comparisons if item.separable and item.other not in unseen]
     sentences = []
     if tied:
@@ -177,6 +191,9 @@ def _standing(
         sentences.append(
             f"{chosen.label} cannot be told apart from {rivals}: on the same prompts and seeds the difference may be "
             "luck."
+            if chosen is leader
+            else f"Tied with it: {name_entries(tied, everyone)}. On the same prompts and seeds, none of these is "
+            "further from the lowest failure rate than luck may explain."
         )
     if worse:
         all_of_them = len(worse) == len(comparisons)
@@ -184,11 +201,11 @@ def _standing(
         verb = "fails" if all_of_them or len(worse) == 1 else "fail"
         sentences.append(f"{subject} {verb} more often than chance explains.")
     if tied:
-        sentences.append(_reach(len(comparisons), max(comparison.pairs for comparison in comparisons)))
+        sentences.append(_reach(comparisons_shared(comparisons), max(comparison.pairs for comparison in comparisons)))
     return sentences
 
 
-def _reach(rivals: int, pairs: int) -> str:
+def _reach(rivals: float, pairs: int) -> str:
     """What these images could have shown at all."""
     needed = failures_needed(rivals)
     if needed > pairs:

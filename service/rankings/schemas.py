@@ -113,7 +113,9 @@ class Comparison(Named):
     difference: float | None = Field(description="The other's failure rate less the leader's, on these images.")
     interval: Interval | None = Field(description="95 % interval of the difference (Bonett and Price).")
     p: float = Field(description="Exact two-sided McNemar p-value.")
-    p_adjusted: float = Field(description="The same after Holm's correction over all comparisons.")
+    p_adjusted: float = Field(
+        description="The same, corrected for the number of checkpoints and for the leader being picked on these images."
+    )
     separable: bool = Field(description="Whether it is worse than the leader by more than chance explains.")
 
 

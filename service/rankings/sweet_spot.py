@@ -10,7 +10,7 @@ from statistics import NormalDist
 import numpy as np
 
 from detectors.findings import Severity
-from service.rankings.comparison import ALPHA, failures_needed
+from service.rankings.comparison import ALPHA, comparisons_shared, failures_needed
 from service.rankings.leaderboard import LeaderboardEntry
 from service.rankings.outcomes import CONTROL
 from service.rankings.posterior import smoothed
@@ -70,7 +70,7 @@ def find_sweet_spot(ranking: Ranking, scenarios: Sequence[ScenarioFacts] = ()) -
     )
 
 
-def pairs_to_tell_apart(first_only: int, second_only: int, pairs: int, comparisons: int = 1) -> int | None:
+def pairs_to_tell_apart(first_only: int, second_only: int, pairs: int, comparisons: float = 1) -> int | None:
     """How many images of each would tell two checkpoints apart, if they go on differing as they do now.
 
     The usual size for McNemar's test (Connor 1987) with a chance of 80 % to see it, two-sided 5 % shared by all
@@ -208,7 +208,7 @@ def _more_images(ranking: Ranking, chosen: LeaderboardEntry) -> Iterator[str]:
         return
     nearest = min(level, key=lambda entry: _cost(ranking, entry))
     item = next(each for each in advice.comparisons if each.other is nearest)
-    needed = pairs_to_tell_apart(item.leader_only, item.other_only, item.pairs, len(advice.comparisons))
+    needed = pairs_to_tell_apart(item.leader_only, item.other_only, item.pairs, comparisons_shared(advice.comparisons))
     if needed is None:
         yield f"More seeds: on these {item.pairs} images {leader.label} and {nearest.label} fail equally often."
         return

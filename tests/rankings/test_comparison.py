@@ -18,7 +18,7 @@ from service.rankings import (
     percent,
     recommend,
 )
-from service.rankings.comparison import holm
+from service.rankings.comparison import comparisons_shared, holm
 from tests.rankings.worlds import checkpoint, row
 
 
@@ -58,15 +58,18 @@ def test_pairs_are_matched_by_scenario_and_seed_and_unmeasured_ones_dropped() ->
     assert result.p == pytest.approx(1.0)
 
 
-def test_holm_corrects_for_the_number_of_rivals() -> None:
+def test_several_rivals_are_harder_to_tell_apart_than_one() -> None:
     leader = checkpoint("h" * 12, epoch=4)
     rivals = [*checkpoint("f" * 7 + "h" * 5, epoch=8), *checkpoint("f" * 6 + "h" * 6, epoch=12)]
     board = build_leaderboard([*leader, *rivals])
     weaker, stronger = sorted(compare_with_leader(board[0], board[1:]), key=lambda result: -result.p)
-    assert stronger.p_adjusted == pytest.approx(2 * 2 / 2**7)
-    assert weaker.p_adjusted == pytest.approx(2 / 2**6)
+    assert stronger.p < stronger.p_adjusted <= 3 * stronger.p  # three pairs among three checkpoints
+    assert (weaker.p, weaker.p_adjusted) == (pytest.approx(2 / 2**6), stronger.p_adjusted)
+    assert 0.05 / 3 <= stronger.threshold < weaker.threshold
+    assert weaker.threshold == pytest.approx(0.05)
     assert stronger.separable
     assert weaker.separable
+    assert comparisons_shared([weaker, stronger]) == pytest.approx(1)
 
 
 def test_a_clear_winner_is_named_without_a_tie() -> None:
@@ -157,8 +160,12 @@ def test_another_choice_is_taken_only_from_those_that_cannot_be_told_apart() -> 
     assert (other.entry, other.leader, other.tied_with) == (board[1], board[0], (board[0],))
     assert other.sentences[0] == "Best so far, but tied: v1 epoch 8."
     assert other.sentences[2].startswith(
-        "v1 epoch 4 failed on 2 of 24, and the two cannot be told apart; v1 epoch 8 is"
+        "v1 epoch 4 does best on these images (2 of 24 fail), but by so little that it may be luck. v1 epoch 8 is "
+        "preferred."
     )
+    assert other.sentences[3].startswith("Tied with it: v1 epoch 4.")
+    because = recommend(board, board[1], "it is milder")
+    assert because.sentences[2].endswith("v1 epoch 8 is preferred because it is milder.")
     assert recommend(board, board[2]).entry is board[0]
 
 
