@@ -4,33 +4,44 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.audits import miniature, simulated
+from benchmarks.audits import generated, miniature, simulated
 from benchmarks.audits.scoring import score
 
 LABELS = (30, 100, 300)
+PARTS = ("simulated", "miniature", "generated")
 
 
-def measure(seed: int, quick: bool, images: int) -> dict[str, Any]:
+def measure(seed: int, quick: bool, images: int, parts: Sequence[str], pictures: Path) -> dict[str, Any]:
     """Everything that ``--json`` prints."""
     rng = np.random.default_rng(seed)
     repetitions = 20 if quick else 200
-    made = {
-        f"{rates}, {error} error": score(simulated.maker(rates, error), LABELS, repetitions, rng)
-        for rates in simulated.RATES
-        for error in simulated.ERRORS
-    }
-    drawn = {
-        f"{name} error": {
-            "epochs": miniature.machine_rates(run),
-            **score(miniature.maker(run), LABELS, repetitions, rng),
+    result: dict[str, Any] = {"seed": seed, "repetitions": repetitions, "images": images}
+    if "simulated" in parts:
+        result["simulated"] = {
+            f"{rates}, {error} error": score(simulated.maker(rates, error), LABELS, repetitions, rng)
+            for rates in simulated.RATES
+            for error in simulated.ERRORS
         }
-        for name, run in miniature.judged(images, seed).items()
-    }
-    return {"seed": seed, "repetitions": repetitions, "simulated": made, "miniature": drawn, "images": images}
+    runs = {}
+    if "miniature" in parts:
+        runs["miniature"] = {f"{name} error": run for name, run in miniature.judged(images, seed).items()}
+    if "generated" in parts:
+        runs["generated"] = {"the detectors' own error": generated.as_run(generated.labelled(pictures))}
+    for part, named in runs.items():
+        result[part] = {
+            name: {
+                "epochs": miniature.machine_rates(run),
+                **score(miniature.maker(run), LABELS, repetitions, rng),
+            }
+            for name, run in named.items()
+        }
+    return result
 
 
 def markdown(result: dict[str, Any]) -> str:
@@ -40,10 +51,10 @@ def markdown(result: dict[str, Any]) -> str:
         "all checkpoints before | after | coverage | ppi-python's own | warned |"
     )
     lines = [head, "|" + "---|" * 11]
-    for part in ("simulated", "miniature"):
-        for name, rows in result[part].items():
+    for part in PARTS:
+        for name, rows in result.get(part, {}).items():
             lines += [_row(f"{part}: {name}", labels, rows[str(labels)]) for labels in LABELS]
-    for name, rows in result["miniature"].items():
+    for name, rows in {**result.get("miniature", {}), **result.get("generated", {})}.items():
         told = rows["epochs"]
         spans = [
             f"{machine:.3f} / {true:.3f} / {error:.3f}"
@@ -84,9 +95,14 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--quick", action="store_true", help="fewer repetitions and drawings")
     parser.add_argument("--images", type=int, help="test drawings for each of four epochs")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument(
+        "--pictures", type=Path, default=Path("data/labelled"), help="where labelled pictures are, or get made"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
     options = parser.parse_args(arguments)
-    result = measure(options.seed, options.quick, options.images or (4 if options.quick else 40))
+    images = options.images or (4 if options.quick else 40)
+    result = measure(options.seed, options.quick, images, options.parts, options.pictures)
     print(json.dumps(result) if options.json else markdown(result))
 
 

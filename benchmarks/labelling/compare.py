@@ -15,7 +15,7 @@ from benchmarks.accuracy.measure import Counts, answer_of, figures
 from benchmarks.detectors.answers import BLEED, HERSELF
 from benchmarks.labelling.cells import LabelledCell
 from benchmarks.labelling.labels import UNSURE, Row
-from detectors import DetectorSet, Finding
+from detectors import DetectorSet, Finding, Verdict
 from detectors.context import Context, Person
 from detectors.expectations import Character, Expectation, changed
 from detectors.vocabulary import AHOGE_STATES, EYE_COLORS, HAIR_COLORS, HAIR_LENGTHS
@@ -33,6 +33,7 @@ READINGS = {
 ATTRIBUTES = {"hair_color": "hair", "hair_length": "length", "eye_color": "eyes", "outfit": "outfit"}
 """A character's attribute -> the question about one person that answers it."""
 KEI, KANA = "Kei", "Kana"
+Contest = tuple[str, int | None]
 _AHOGE_TRUTH = {
     "ahoge_bleed": {"none": "holds", "tuft": "minor", "ahoge": "fails"},
     "ahoge_missing": {"none": "fails", "tuft": "minor", "ahoge": "holds"},
@@ -48,20 +49,25 @@ class Compared:
         readings: (question, label, what the head network says) by count.
         pictures: how many were compared.
         heads: labelled people, and how many of them have a head that was read.
+        verdicts: (run, epoch) -> for each picture, (verdict, whether it really fails) of every labelled finding.
     """
 
     counts: Counts = field(default_factory=Counts)
     readings: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     pictures: int = 0
     heads: tuple[int, int] = (0, 0)
+    verdicts: dict[Contest, list[list[tuple[Verdict, bool]]]] = field(default_factory=dict)
 
-    def add(self, label: Row, context: Context, findings: Sequence[Finding]) -> None:
-        """Count one picture."""
+    def add(self, label: Row, context: Context, findings: Sequence[Finding], contest: Contest = ("", None)) -> None:
+        """Count one picture of a checkpoint (run, epoch)."""
         self.pictures += 1
+        picture: list[tuple[Verdict, bool]] = []
         for check, character, truth in truths(label, context):
             for finding in findings:
                 if (finding.check, finding.character) == (check, character):
                     self.counts.answers["", check, truth, answer_of(finding)] += 1
+                    picture.append((finding.verdict, truth == "fails"))
+        self.verdicts.setdefault(contest, []).append(picture)
         seen = from_left(context.people)
         labelled = [side for side in SIDES if label[f"{side}_hair"] != "absent"]
         read = len(seen) == len(labelled)
@@ -172,8 +178,31 @@ def compare(
         images = [np.asarray(Image.open(pictures / cell.name).convert("RGB")) for cell in part]
         contexts = detectors.look(images, [suite.expectation(cell.scenario) for cell in part])
         for cell, context in zip(part, contexts, strict=True):
-            compared.add(labels[cell.number], context, detectors.judge(context))
+            compared.add(labels[cell.number], context, detectors.judge(context), (cell.run, cell.epoch))
     return compared
+
+
+def by_checkpoint(compared: Compared) -> list[dict[str, Any]]:
+    """For each checkpoint how many pictures fail by the labels and by the machine, on the labelled findings."""
+    rows = []
+    for (run, epoch), pictures in compared.verdicts.items():
+        judged = [picture for picture in pictures if picture]
+        true = sum(any(fails for _, fails in picture) for picture in judged)
+        said = sum(any(verdict is Verdict.FAILS for verdict, _ in picture) for picture in judged)
+        facts = {"run": run, "epoch": epoch, "pictures": len(judged)}
+        rows.append({**facts, "labelled": true, "interval": wilson(true, len(judged)), "machine": said})
+    return sorted(rows, key=lambda row: row["labelled"] / max(row["pictures"], 1))
+
+
+def order_agrees(rows: Sequence[Mapping[str, Any]]) -> float | None:
+    """Kendall's tau-b between the checkpoints' order by the labels and by the machine."""
+    from scipy.stats import kendalltau
+
+    if len(rows) < 2:
+        return None
+    true, said = ([row[name] / max(row["pictures"], 1) for row in rows] for name in ("labelled", "machine"))
+    tau = float(kendalltau(true, said).statistic)
+    return None if np.isnan(tau) else tau
 
 
 def summary(compared: Compared) -> dict[str, Any]:
@@ -198,6 +227,8 @@ def summary(compared: Compared) -> dict[str, Any]:
         "people_read": compared.heads[1],
         "checks": checks,
         "readings": readings,
+        "checkpoints": (ranked := by_checkpoint(compared)),
+        "order": order_agrees(ranked),
     }
 
 
@@ -223,4 +254,11 @@ def markdown(result: Mapping[str, Any]) -> str:
         wrong = "; ".join(f"{words}: {count}" for words, count in f["wrong"].items()) or "none"
         share = number(f["right"] / f["n"] if f["n"] else None) + span(f["interval"])
         lines.append(f"| {name} | {share}, {f['right']} of {f['n']} | {wrong} |")
+    lines += ["", "| checkpoint | pictures | fail by the labels | by the machine |", "|---|---|---|---|"]
+    for row in result["checkpoints"]:
+        name = row["run"] if row["epoch"] is None else f"{row['run']} epoch {row['epoch']}"
+        n = max(row["pictures"], 1)
+        true = number(row["labelled"] / n) + span(row["interval"])
+        lines.append(f"| {name} | {row['pictures']} | {true} | {number(row['machine'] / n)} |")
+    lines += ["", f"Order of the checkpoints, labels against machine: Kendall's tau {number(result['order'])}."]
     return "\n".join(lines)

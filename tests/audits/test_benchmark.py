@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 
 from benchmarks.audits.__main__ import markdown
+from benchmarks.audits.generated import as_run
 from benchmarks.audits.miniature import SOFTNESS, judged, machine_rates, maker, soften
 from benchmarks.audits.scoring import audit, score
 from benchmarks.audits.simulated import CHECKPOINTS, FINDINGS
 from benchmarks.audits.simulated import maker as simulated
+from benchmarks.labelling.compare import Compared
+from detectors import Verdict
 
 
 def test_a_simulated_run_has_the_stated_errors() -> None:
@@ -60,3 +63,16 @@ def test_the_table_has_a_row_for_every_number_of_labels() -> None:
     table = markdown({"simulated": {"a": rows}, "miniature": {"b": {**rows, "epochs": epochs}}})
     assert table.count("| 30 |") == table.count("| 300 |") == 2
     assert "0.100 / 0.100 / 0.100" in table
+
+
+def test_labelled_pictures_become_a_run() -> None:
+    compared = Compared(
+        verdicts={
+            ("v1", 20): [[(Verdict.FAILS, True), (Verdict.NOT_MEASURABLE, True)], [(Verdict.HOLDS, False)]],
+            ("v1", 40): [[(Verdict.FAILS, False)]],
+        }
+    )
+    told = machine_rates(as_run(compared))
+    assert told["machine"] == [0.5, 1.0]
+    assert told["true"] == [0.5, 0.0]
+    assert told["findings"] == [2.0, 1.0]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks.labelling.cells import read_cells
-from benchmarks.labelling.compare import Compared, from_left, summary, truths
+from benchmarks.labelling.compare import Compared, from_left, markdown, summary, truths
 from benchmarks.labelling.labels import QUESTIONS, read_labels
 from detectors import Expectation, Finding, Severity, Verdict
 from detectors.assignment import Assignment
@@ -127,3 +127,19 @@ def test_every_shipped_label_has_its_picture_and_its_checkpoint(path: Path) -> N
     labels, cells = read_labels(path), {cell.number: cell for cell in read_cells(path.with_suffix(".jsonl"))}
     assert labels.keys() == cells.keys()
     assert set(next(iter(labels.values()))) == set(QUESTIONS)
+
+
+def test_checkpoints_are_ordered_by_the_labels_and_the_machine() -> None:
+    compared = Compared()
+    fails = Finding("ahoge_bleed", Verdict.FAILS, "x", "1", "Kei", Severity.CLEAR)
+    holds = Finding("ahoge_bleed", Verdict.HOLDS, "x", "1", "Kei")
+    clean = {**LABEL, "left_ahoge": "none"}
+    for label, finding, epoch in ((clean, holds, 8), (clean, fails, 8), (LABEL, fails, 20), (LABEL, fails, 20)):
+        compared.add(label, context(person(20, "blonde", "none")), [finding], ("v1", epoch))
+    rows = summary(compared)["checkpoints"]
+    assert [(row["epoch"], row["labelled"], row["machine"], row["pictures"]) for row in rows] == [
+        (8, 0, 1, 2),
+        (20, 2, 2, 2),
+    ]
+    assert summary(compared)["order"] == 1.0
+    assert "v1 epoch 20" in markdown(summary(compared))
