@@ -12,6 +12,7 @@ from pathlib import Path
 from benchmarks.accuracy.measure import Counts
 from benchmarks.accuracy.overlays import write_mistakes
 from benchmarks.detectors.cases import case_of
+from benchmarks.detectors.sampling import Split
 from detectors import DetectorSet, open_detectors
 
 _CHUNK = 16
@@ -19,13 +20,14 @@ _CHUNK = 16
 CLEAN = 4
 
 
-def measure(images: int, seed: int, workers: int, overlays: Path | None = None) -> Counts:
-    """Judge ``images`` test drawings in ``workers`` processes, with progress on standard error.
+def measure(images: int, seed: int, workers: int, overlays: Path | None = None, split: Split = "test") -> Counts:
+    """Judge ``images`` drawings in ``workers`` processes, with progress on standard error.
 
     Every fourth drawing is clean: no fault, and what was asked for. Pictures of the worst mistakes go to ``overlays``.
+    Of the validation split any seed but 0, which has settled the thresholds, gives drawings that nothing has seen.
     """
     folder = str(overlays) if overlays else ""
-    jobs = [(s, min(s + _CHUNK, images), seed, folder) for s in range(0, images, _CHUNK)]
+    jobs = [(split, s, min(s + _CHUNK, images), seed, folder) for s in range(0, images, _CHUNK)]
     if workers <= 1:
         return _gather(map(judge, jobs), images)
     with multiprocessing.get_context("spawn").Pool(min(workers, len(jobs)), _one_thread) as pool:
@@ -42,12 +44,12 @@ def _gather(parts: Iterable[Counts], images: int) -> Counts:
     return total
 
 
-def judge(job: tuple[int, int, int, str]) -> Counts:
-    """Count one stretch of drawings, ``(start, stop, seed, folder for overlays)``."""
-    start, stop, seed, folder = job
+def judge(job: tuple[Split, int, int, int, str]) -> Counts:
+    """Count one stretch of drawings, ``(split, start, stop, seed, folder for overlays)``."""
+    split, start, stop, seed, folder = job
     counts, detectors = Counts(), _detectors()
     numbers = range(start, stop)
-    cases = [case_of("test", index, seed, clean=index % CLEAN == 0) for index in numbers]
+    cases = [case_of(split, index, seed, clean=index % CLEAN == 0) for index in numbers]
     contexts = detectors.look([c.image for c in cases], [c.expectation for c in cases])
     for index, case, context in zip(numbers, cases, contexts, strict=True):
         findings = detectors.judge(context)

@@ -356,7 +356,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--epochs", type=int, default=150)
     parser.add_argument("--save-every", type=int, default=4)
     parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--lr", type=float, default=8e-4)
+    parser.add_argument("--lr", type=float, default=3e-3)
     parser.add_argument("--minutes", type=float, default=10.0, help="runs unfinished by then are dropped")
     parser.add_argument("--per-gpu", type=int, default=2, help="runs at a time on each GPU")
     parser.add_argument("--sheet-epochs", type=int, nargs="*", default=[20, 60, 100, 140])
