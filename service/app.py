@@ -53,6 +53,8 @@ ROUTERS = (
 """A domain's endpoints come in here."""
 
 _GZIP_FROM_BYTES = 1024
+_GZIP_LEVEL = 5
+"""Nearly as small as the highest, in less than half the time."""
 
 
 def create_app(settings: Settings | None = None, models: Models | None = None) -> FastAPI:
@@ -95,7 +97,7 @@ def create_app(settings: Settings | None = None, models: Models | None = None) -
     # The last one added is the outermost.
     app.add_middleware(Repeats)
     app.add_middleware(BodyLimit, limit=wanted.max_body_bytes)
-    app.add_middleware(GZipMiddleware, minimum_size=_GZIP_FROM_BYTES)
+    app.add_middleware(GZipMiddleware, minimum_size=_GZIP_FROM_BYTES, compresslevel=_GZIP_LEVEL)
     app.add_middleware(Guard, settings=wanted)
     app.add_middleware(Telemetry, metrics=app.state.metrics)
     return app

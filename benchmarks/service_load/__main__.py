@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
@@ -28,21 +29,27 @@ def main() -> None:
     parser.add_argument(
         "--size", type=int, nargs=3, default=(38, 20, 64), metavar=("CHECKPOINTS", "SCENARIOS", "SEEDS")
     )
+    parser.add_argument("--data-dir", type=Path, help="keep the evaluation here, and use it again if it is there")
+    parser.add_argument("--only", action="append", help="endpoints whose name begins so; several are fine")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        space = Workspace(Settings(data_dir=Path(folder)))
+        kept = given.data_dir or Path(folder)
+        space = Workspace(Settings(data_dir=kept))
         started = time.monotonic()
-        evaluation = build(space, *given.size)
+        there = space.evaluations.list_all()
+        evaluation = there[0].id if there else build(space, *given.size)
         built = time.monotonic() - started
         space.close()
-        results = _serve_and_ask(Path(folder), evaluation, given.clients, given.seconds)
+        results = _serve_and_ask(kept, evaluation, given.clients, given.seconds, given.only or [""])
     cells = (given.size[0] + 1) * given.size[1] * given.size[2]
     facts = {"cells": cells, "findings": cells * FINDINGS_A_CELL, "clients": given.clients, "cores": os.cpu_count()}
     print(json.dumps({**facts, "load_average": round(os.getloadavg()[0], 1), "build_s": round(built), "load": results}))
 
 
-def _serve_and_ask(folder: Path, evaluation: str, clients: int, seconds: float) -> list[dict[str, object]]:
+def _serve_and_ask(
+    folder: Path, evaluation: str, clients: int, seconds: float, only: Sequence[str]
+) -> list[dict[str, object]]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -61,6 +68,8 @@ def _serve_and_ask(folder: Path, evaluation: str, clients: int, seconds: float) 
             }
             results: list[dict[str, object]] = [first]
             for target in _targets(client, f"/v1/evaluations/{evaluation}"):
+                if not target.name.startswith(tuple(only)):
+                    continue
                 results.append(measure(address, target, clients, seconds))
                 print(json.dumps(results[-1]), file=sys.stderr, flush=True)
     finally:

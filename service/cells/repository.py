@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, and_, exists, or_, select
-from sqlalchemy.orm import Session, noload
+from sqlalchemy.orm import Session
 
 from detectors import Finding, Severity, Verdict
 from service.database.models import Batch, Cell, Detection, FindingRecord, Image
@@ -34,20 +36,36 @@ class CellFilter:
     character: str | None = None
 
 
-@dataclass(frozen=True)
-class CellRow:
-    """A cell with its contender, image and detection, as far as there are any."""
+class CellFacts(NamedTuple):
+    """A cell's place in the grid."""
 
-    cell: Cell
+    id: int
+    scenario: str
+    seed: int
+
+
+class ImageFacts(NamedTuple):
+    """A cell's picture."""
+
+    sha256: str
+    width: int
+    height: int
+    invalid: str | None
+
+
+class CellRow(NamedTuple):
+    """A cell with its contender, and its image and its detection's id as far as there are any."""
+
+    cell: CellFacts
     contender_id: int
-    image: Image | None
-    detection: Detection | None
+    image: ImageFacts | None
+    detection: int | None
 
 
 def list_cells(session: Session, evaluation_id: str, wanted: CellFilter, after: int, limit: int) -> list[CellRow]:
     """Cells with an id above ``after``, in the order of the plan, at most ``limit``."""
     query = (
-        select(Cell, Batch.contender_id, Image, Detection)
+        select(*_COLUMNS)
         .join(Batch, Cell.batch_id == Batch.id)
         .outerjoin(Image, Cell.image_key == Image.key)
         .outerjoin(Detection, Cell.detection_id == Detection.id)
@@ -55,7 +73,11 @@ def list_cells(session: Session, evaluation_id: str, wanted: CellFilter, after: 
         .order_by(Cell.id)
         .limit(limit)
     )
-    return [CellRow(*row) for row in session.execute(query.options(*_BARE))]
+    rows: Sequence[Any] = session.execute(query).all()
+    return [
+        CellRow(CellFacts(*row[:3]), row[3], ImageFacts(*row[5:]) if row[5] is not None else None, row[4])
+        for row in map(tuple, rows)  # a row is slower to take apart than a tuple
+    ]
 
 
 def find_cell(session: Session, evaluation_id: str, cell_id: int) -> CellRow | None:
@@ -84,16 +106,20 @@ def findings_of(session: Session, detections: Iterable[int], *, whole: bool) -> 
         part = ids[start : start + _IN_ONE_QUERY]
         columns = _WHOLE if whole else _BRIEF
         query = select(FindingRecord.detection_id, *columns).where(FindingRecord.detection_id.in_(part))
-        for row in session.execute(query.order_by(FindingRecord.detection_id, FindingRecord.position)):
-            found[row[0]].append(Finding.from_json(row[1]) if whole else _brief(*row[1:]))
+        for row in map(tuple, session.execute(query.order_by(FindingRecord.detection_id, FindingRecord.position))):
+            found[row[0]].append(Finding.from_json(row[1]) if whole else _brief(*row[1:]))  # brief ones are shared
     return found
 
 
-_BARE = (noload(Detection.findings), noload(Detection.measures))
+_COLUMNS = (
+    Cell.id, Cell.scenario, Cell.seed, Batch.contender_id, Cell.detection_id,
+    Image.sha256, Image.width, Image.height, Image.invalid,
+)  # fmt: skip
 _WHOLE = (FindingRecord.body,)
 _BRIEF = (FindingRecord.check, FindingRecord.character, FindingRecord.verdict, FindingRecord.severity)
 
 
+@lru_cache(maxsize=4096)
 def _brief(check: str, character: str | None, verdict: str, severity: str | None) -> Finding:
     return Finding(check, Verdict(verdict), "", "", character, Severity(severity) if severity else None)
 

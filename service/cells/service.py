@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Protocol, runtime_checkable
 
-from detectors import Expectation, Finding
+from detectors import Expectation, Finding, Severity, Verdict
 from service.cells import repository
 from service.cells.drawing import DRAWING_VERSION, Outline, draw, fit_mask
 from service.cells.repository import PENDING, CellFilter, CellRow
@@ -187,28 +188,37 @@ class CellService:
     def _seen(
         self, session: Any, rows: Sequence[CellRow], places: dict[int, Place], wanted: CellFilter, whole: bool
     ) -> list[SeenCell]:
-        ids = [row.detection.id for row in rows if row.detection is not None]
+        ids = [row.detection for row in rows if row.detection is not None]
         findings = repository.findings_of(session, ids, whole=whole)
         return [
-            _judged(row, places[row.contender_id], findings.get(row.detection.id, ()) if row.detection else (), wanted)
+            _judged(row, places[row.contender_id], findings.get(row.detection, ()) if row.detection else (), wanted)
             for row in rows
         ]
 
 
 def version_of(seen: SeenCell) -> str:
     """What a drawing of a cell depends on besides its picture: changes whenever the drawing would."""
-    detection = seen.row.detection.id if seen.row.detection else 0
-    return f"{detection}-{DRAWING_VERSION}"
+    return f"{seen.row.detection or 0}-{DRAWING_VERSION}"
 
 
 def _judged(row: CellRow, place: Place, findings: Sequence[Finding], wanted: CellFilter) -> SeenCell:
     invalid = row.image is not None and row.image.invalid is not None
     if row.detection is None and not invalid:
         return SeenCell(row, place, (), PENDING, None)
-    rows = tuple(FindingRow(each.check, each.character, each.verdict, each.severity) for each in findings)
+    rows = tuple(map(_as_row, findings))
     outcome = CellOutcome(place.run, place.epoch, row.cell.scenario, row.cell.seed, invalid, rows)
     judgement = judge(outcome, wanted.check, wanted.character)
     return SeenCell(row, place, tuple(findings), judgement.state, judgement.severity)
+
+
+@lru_cache(maxsize=4096)
+def _row(check: str, character: str | None, verdict: Verdict, severity: Severity | None) -> FindingRow:
+    return FindingRow(check, character, verdict, severity)
+
+
+def _as_row(finding: Finding) -> FindingRow:
+    """What judging needs of a finding; there are few different ones, however many findings there are."""
+    return _row(finding.check, finding.character, finding.verdict, finding.severity)
 
 
 def _found(evaluation: Evaluation | None, evaluation_id: str) -> Evaluation:

@@ -11,6 +11,10 @@ from service.cli.options import Base, DataDir, Device, Dtype, Json, With
 
 app = typer.Typer(rich_markup_mode=None)
 
+KEEP_ALIVE_S = 75
+"""How long a connection without a request stays open. The clock runs from when an answer was handed to the system, not
+from when the client has read it: with the usual 5 s a slow client on a large answer finds its connection broken."""
+
 
 @app.command()
 def serve(
@@ -63,7 +67,14 @@ def serve(
     finally:
         space.close()
     configure_logs()
-    uvicorn.run(create_app(settings), host=settings.host, port=settings.port, log_config=None, access_log=False)
+    uvicorn.run(
+        create_app(settings),
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+    )
 
 
 @app.command()

@@ -57,7 +57,8 @@ class Evaluation(Base):
 
     ``request`` is everything that was asked for, the suite's text included; ``request_key`` is its hash together with
     the environment, so that asking twice gives the same evaluation. ``fingerprint`` and ``detectors`` are written when
-    an executor has opened the models for the first time, and never change afterwards.
+    an executor has opened the models for the first time, and never change afterwards. ``revision`` is raised with every
+    change to its cells and batches, so that what was counted of them can be kept until then.
     """
 
     __tablename__ = "evaluations"
@@ -75,6 +76,7 @@ class Evaluation(Base):
     heartbeat_at: Mapped[float | None]
     created_at: Mapped[float] = mapped_column(default=time.time)
     finished_at: Mapped[float | None]
+    revision: Mapped[int] = mapped_column(default=0, server_default="0")
 
 
 class Round(Base):

@@ -75,6 +75,7 @@ def extend(
         if twin is not None:
             raise Conflict(f"evaluation {twin.id} is this one with what you add; use that one")
         _plan(session, evaluation, request, wanted, new, more)
+        repository.touch(session, [evaluation.id])
         evaluation.request, evaluation.request_key = wanted.model_dump(mode="json"), wanted.key
         evaluation.cancel_requested = False
         if not _at_work(evaluation):
@@ -122,6 +123,7 @@ def leave_out(database: Database, images: ImageStore, checkpoint_ids: Collection
             # Only one evaluation may answer to a request; this one then keeps a key that nobody asks by.
             evaluation.request_key = smaller.key if twin is None else f"left-over-{evaluation.id}"
             session.flush()
+            repository.touch(session, [evaluation.id])
     images.remove(files)
 
 

@@ -20,7 +20,7 @@ from service.evaluations.schemas import (
     LeaderboardOut,
 )
 from service.suites import parse_suite
-from service.web.caching import NOT_MODIFIED, REVALIDATE, tagged
+from service.web.caching import NOT_MODIFIED, REVALIDATE, packed_json, tagged
 from service.web.paging import cursor_at, read_cursor
 from service.web.problems import problems
 
@@ -154,7 +154,7 @@ def get_leaderboard(evaluation_id: str, request: Request, space: Space, use: For
     headers, known = tagged(request, tag, REVALIDATE)
     if known:
         return Response(status_code=304, headers=headers)
-    return Response(space.boards.get(tag, evaluation_id, use), 200, headers, "application/json")
+    return packed_json(request, space.boards.get(tag, evaluation_id, use), headers)
 
 
 def _place(cursor: str | None) -> tuple[float, str] | None:

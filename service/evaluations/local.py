@@ -185,6 +185,7 @@ class _Work:
             with self._database.transaction() as session:
                 repository.own(session, self._evaluation.id, self._name)
                 session.add_all(rows)
+                repository.touch(session, [self._evaluation.id])
         self._report()
         return len(rows) > 1  # the last round is an end without batches
 

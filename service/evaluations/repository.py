@@ -95,6 +95,12 @@ def progress(session: Session, evaluation_id: str) -> Progress:
     return Progress(total, generated, done, failed)
 
 
+def touch(session: Session, evaluation_ids: Collection[str]) -> None:
+    """Say that cells or batches of evaluations have changed: what was counted of them counts no more."""
+    raised = update(Evaluation).where(Evaluation.id.in_(evaluation_ids)).values(revision=Evaluation.revision + 1)
+    session.execute(raised.execution_options(synchronize_session=False))
+
+
 def problems(session: Session, evaluation_id: str) -> Sequence[str]:
     """What went wrong with batches, each message once, in the order of the plan."""
     query = select(Batch.error).where(Batch.evaluation_id == evaluation_id, Batch.error.is_not(None))
@@ -117,6 +123,7 @@ def take(session: Session, evaluation: Evaluation, executor: str) -> None:
     evaluation.status, evaluation.error = Status.RUNNING, None
     reopen = update(Batch).where(Batch.evaluation_id == evaluation.id, Batch.status != FINISHED)
     session.execute(reopen.values(status=PLANNED, executor=None, error=None))
+    touch(session, [evaluation.id])
 
 
 def beat(session: Session, evaluation_id: str, executor: str) -> bool:
@@ -203,6 +210,7 @@ def store_images(
             known.sha256 = image.sha256
         kept[cell_id] = known
         session.execute(update(Cell).where(Cell.id == cell_id).values(image_key=image.key))
+    touch(session, [batch.evaluation_id])
     return kept
 
 
@@ -224,6 +232,9 @@ def store_detection(session: Session, image_sha256: str, key: str, judged: Judge
     if detection is None:
         detection = Detection(image_sha256=image_sha256, detector_key=key)
         session.add(detection)
+    else:  # other evaluations may have counted the failure
+        used = select(Cell.evaluation_id).where(Cell.detection_id == detection.id).distinct()
+        touch(session, session.scalars(used).all())
     detection.failure = judged.failure
     rows = [
         FindingRow(each.check, each.character, each.verdict, each.severity)
@@ -254,6 +265,7 @@ def finish_batch(
     ended = update(Batch).where(Batch.id == batch.id)
     done = {"status": FAILED if error else FINISHED, "error": error, "seconds": seconds, "finished_at": time.time()}
     session.execute(ended.values(**done, executor=None))
+    touch(session, [batch.evaluation_id])
 
 
 def first_image(session: Session, contender_id: int) -> Image | None:
@@ -286,6 +298,7 @@ def reopen(session: Session, evaluation: Evaluation, lost: Collection[str]) -> N
     again = or_(Batch.status == FAILED, Batch.id.in_(select(Cell.batch_id).where(*cells)))
     session.execute(update(Batch).where(Batch.evaluation_id == evaluation.id, again).values(status=PLANNED))
     session.execute(update(Cell).where(*cells).values(image_key=None, detection_id=None))
+    touch(session, [evaluation.id])
     unfinished = open_batches(session, evaluation.id) or _is_racing(session, evaluation)
     evaluation.status = Status.PLANNED if unfinished else Status.FINISHED
     evaluation.cancel_requested = False

@@ -17,6 +17,7 @@ from service.database.models import Checkpoint as CheckpointRow
 from service.database.models import Contender, Detection, Evaluation
 from service.errors import Conflict, NotFound
 from service.evaluations import changing, repository
+from service.evaluations.counting import Counting
 from service.evaluations.decision import advise, race_order, sentences
 from service.evaluations.estimates import LOOKED_AT, seconds_left
 from service.evaluations.executor import Progress, Status
@@ -64,6 +65,7 @@ class EvaluationService:
     def __init__(self, database: Database, images: ImageStore) -> None:
         self._database = database
         self._images = images
+        self._counting = Counting()
         self.audited: Callable[[str], dict[str, Any] | None] = not_audited
 
     def start(self, request: EvaluationRequest) -> Evaluation:
@@ -142,10 +144,11 @@ class EvaluationService:
             evaluation = _found(repository.find(session, evaluation_id), evaluation_id)
             contenders = repository.contenders(session, evaluation_id)
             names = run_names([contender.checkpoint for contender in contenders])
+            counts = self._counting.of(session, evaluation)
             return EvaluationState(
                 evaluation,
-                repository.progress(session, evaluation_id),
-                tuple(repository.problems(session, evaluation_id)),
+                counts.progress,
+                counts.problems,
                 tuple(_label(names, contender) for contender in contenders if contender.changes_nothing),
                 tuple(contenders),
                 _time_left(session, evaluation),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel
@@ -26,6 +28,14 @@ def has_it(request: Request, tag: str) -> bool:
 def tagged(request: Request, tag: str, cache: str, **headers: str) -> tuple[dict[str, str], bool]:
     """The headers of an answer with that tag, and whether the client has it already."""
     return {"ETag": f'"{tag}"', "Cache-Control": cache, **headers}, has_it(request, tag)
+
+
+def packed_json(request: Request, packed: bytes, headers: Mapping[str, str]) -> Response:
+    """JSON that is kept as gzip packed it: sent as it is to clients that can unpack it."""
+    vary = {**headers, "Vary": "Accept-Encoding"}
+    if "gzip" in request.headers.get("accept-encoding", ""):
+        return Response(packed, 200, {**vary, "Content-Encoding": "gzip"}, "application/json")
+    return Response(gzip.decompress(packed), 200, vary, "application/json")
 
 
 def conditional(request: Request, model: BaseModel) -> Response:
