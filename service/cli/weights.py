@@ -78,6 +78,7 @@ def fetch_weights(
 @app.command("path")
 def weights_path(
     name: Annotated[str | None, typer.Argument(help="A name from the list; the folder of all if left out.")] = None,
+    json: Json = False,
 ) -> None:
     """Print where fetched files go, or one file; put them there by hand where there is no network.
 
@@ -87,13 +88,19 @@ def weights_path(
       bleedcheck weights path wd_tagger
     """
     from detectors.weights import cache_folder, entry, place
+    from service.cli.printing import print_json
 
-    typer.echo(place(entry(name)) if name else cache_folder() / "weights")
+    path = place(entry(name)) if name else cache_folder() / "weights"
+    if json:
+        print_json({"name": name, "path": str(path), "present": path.exists()})
+    else:
+        typer.echo(path)
 
 
 @app.command("trust")
 def trust_weights(
     name: Annotated[str, typer.Argument(help="A name from the list.")],
+    json: Json = False,
 ) -> None:
     """Take a model file as it is from now on, after you have replaced it on purpose.
 
@@ -102,5 +109,10 @@ def trust_weights(
       bleedcheck weights trust anime_head
     """
     from detectors.weights import entry, find, record
+    from service.cli.printing import print_json
 
-    typer.echo(f"{name}: sha256 {record(entry(name), find(name))}")
+    sha256 = record(entry(name), find(name))
+    if json:
+        print_json({"name": name, "sha256": sha256})
+    else:
+        typer.echo(f"{name}: sha256 {sha256}")

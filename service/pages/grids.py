@@ -123,6 +123,16 @@ class Grid:
         return list(spans.items())
 
     @property
+    def nothing_matches(self) -> bool:
+        """Whether all rows are here and none of them has anything that is asked for."""
+        return len(self.rows) == self.total and not any(row.matches for row in self.rows)
+
+    @property
+    def wanted_at_all(self) -> Wanted:
+        """The same without filters."""
+        return Wanted(self.wanted.scenario)
+
+    @property
     def checks(self) -> tuple[str, ...]:
         """The checks that the scenario asks for."""
         return tuple(self.suite.scenario(self.wanted.scenario).checks)

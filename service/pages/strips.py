@@ -13,6 +13,7 @@ from service.errors import NotFound
 from service.evaluations.schemas import EvaluationOut
 from service.evaluations.workspace import Workspace
 from service.pages.grids import Column, GridCell, as_cell, find_columns, name_finding
+from service.rankings import CONTROL
 from service.suites import Suite
 
 WHOLE = "whole"
@@ -134,12 +135,14 @@ def _worst(looks: Sequence[Look], seen: Iterable[SeenCell]) -> Look:
 
 
 def _runs(seen: Iterable[SeenCell], columns: Sequence[Column], look: Look) -> tuple[tuple[str, tuple[Frame, ...]], ...]:
+    """The frames run by run, each beginning with the control's, which stands alone only where there is no run."""
     frames = {frame.cell.column: frame for frame in (_frame(each, look) for each in seen)}
     runs: dict[str, list[Frame]] = {}
     for column in columns:
         if column in frames:
             runs.setdefault(column.run, []).append(frames[column])
-    return tuple((run, tuple(members)) for run, members in runs.items())
+    control = runs.pop(CONTROL, []) if len(runs) > 1 else []
+    return tuple((run, (*control, *members)) for run, members in runs.items())
 
 
 def _frame(seen: SeenCell, look: Look) -> Frame:

@@ -129,3 +129,5 @@ def test_weights_are_listed(capsys: Captured, monkeypatch: pytest.MonkeyPatch, t
     assert "hand_landmarker" in capsys.readouterr().out
     assert run("weights", "path") == 0
     assert capsys.readouterr().out.strip() == str(tmp_path / "weights")
+    assert run("weights", "path", "--json") == 0
+    assert json.loads(capsys.readouterr().out) == {"name": None, "path": str(tmp_path / "weights"), "present": False}

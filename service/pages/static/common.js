@@ -70,3 +70,7 @@ export const localTimes = (root = document) => {
 };
 
 localTimes();
+
+// What is folded away on a phone is open where there is room, and without scripts.
+if (matchMedia("(max-width: 760px)").matches) for (const fold of document.querySelectorAll(".fold")) fold.open = false;
+document.documentElement.classList.add("folded");
