@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.accuracy.measure import Counts, answer_of, figures
-from benchmarks.detectors.answers import BLEED, HERSELF
+from benchmarks.detectors.answers import BLEED, HEAD, HERSELF, WORST_HANDS
 from benchmarks.labelling.cells import LabelledCell
 from benchmarks.labelling.labels import UNSURE, Row
 from detectors import DetectorSet, Finding, Verdict
@@ -34,6 +34,7 @@ ATTRIBUTES = {"hair_color": "hair", "hair_length": "length", "eye_color": "eyes"
 """A character's attribute -> the question about one person that answers it."""
 KEI, KANA = "Kei", "Kana"
 Contest = tuple[str, int | None]
+_HANDS = (*WORST_HANDS, "not_measurable")
 _AHOGE_TRUTH = {
     "ahoge_bleed": {"none": "holds", "tuft": "minor", "ahoge": "fails"},
     "ahoge_missing": {"none": "fails", "tuft": "minor", "ahoge": "holds"},
@@ -67,7 +68,15 @@ class Compared:
                 if (finding.check, finding.character) == (check, character):
                     self.counts.answers["", check, truth, answer_of(finding)] += 1
                     picture.append((finding.verdict, truth == "fails"))
+        hands = [finding for finding in findings if finding.check == "hands"]
+        if hands and label["hands"] != UNSURE:  # labelled is the worst hand of the picture, not whose it is
+            worst = min(hands, key=lambda one: _HANDS.index(answer_of(one)))
+            self.counts.answers["", "hands", label["hands"], answer_of(worst)] += 1
+            picture.append((worst.verdict, label["hands"] in ("lost", "fused")))
         self.verdicts.setdefault(contest, []).append(picture)
+        for finding in findings:
+            if finding.check == "pose" and label["pose"] not in (UNSURE, "solo") and "came_out" in finding.evidence:
+                self.readings["pose", label["pose"], str(finding.evidence["came_out"])] += 1
         seen = from_left(context.people)
         labelled = [side for side in SIDES if label[f"{side}_hair"] != "absent"]
         read = len(seen) == len(labelled)
@@ -92,7 +101,7 @@ def truths(label: Row, context: Context) -> list[tuple[str, str | None, str]]:
     """(check, character, right answer) for every check that the labels answer and the scenario asks for."""
     cast = [character.name for character in context.expectation.cast]
     found: list[tuple[str, str | None, str]] = []
-    if label["people"] not in (UNSURE, str(len(cast))):
+    if label["people"] not in (UNSURE, str(len(cast))) or _doubled(label, context.expectation):
         found.append(("cast", None, "fails"))
     elif label["people"] != UNSURE and (len(cast) == 1 or label["kei"] in SIDES):
         found.append(("cast", None, "holds"))  # of two look-alikes nobody can say whether one of them is there twice
@@ -106,11 +115,22 @@ def truths(label: Row, context: Context) -> list[tuple[str, str | None, str]]:
         side = _side(label, character.name, cast)
         if side is not None:
             found += _worn(label, side, character, context.expectation)
+    asked = context.expectation
     if label["pose"] != UNSURE and label["people"] == str(len(cast)) and label["fusion"] == "no" and len(cast) > 1:
-        found.append(("pose", None, "holds" if label["pose"] == context.expectation.pose else "fails"))
-    if label["hands"] == "holds":
-        found += [("hands", name, "holds") for name in cast]  # a broken hand is labelled for the picture, not for whom
+        if label["pose"] != asked.pose:
+            found.append(("pose", None, "fails"))
+        elif asked.below is None:  # who carries whom is not labelled
+            found.append(("pose", None, "holds"))
     return found
+
+
+def _doubled(label: Row, expectation: Expectation) -> bool:
+    """Whether both people have wholly the same character's head, by the definition the drawings are judged by."""
+    heads = [{name: label[f"{side}_{ATTRIBUTES[name]}"] for name in HEAD} for side in SIDES]
+    return len(expectation.cast) > 1 and any(
+        all(head[name] in character.attributes.values(name) for head in heads for name in HEAD)
+        for character in expectation.cast
+    )
 
 
 def _worn(label: Row, side: str, character: Character, expectation: Expectation) -> list[tuple[str, str | None, str]]:
@@ -211,7 +231,7 @@ def summary(compared: Compared) -> dict[str, Any]:
     checks = {check: figures(compared.counts, check, ["fails"]) for check in names}
     checks["hands"] = figures(compared.counts, "hands", ["lost", "fused"])
     readings = {}
-    for question in READINGS:
+    for question in (*READINGS, "pose"):
         rows = {(wanted, answer): n for (q, wanted, answer), n in compared.readings.items() if q == question}
         right, n = sum(count for (wanted, answer), count in rows.items() if wanted == answer), sum(rows.values())
         wrong = {f"{wanted} read as {answer}": count for (wanted, answer), count in rows.items() if wanted != answer}

@@ -60,7 +60,6 @@ def test_positions_become_names() -> None:
     found = {(check, name): truth for check, name, truth in truths(LABEL, context())}
     assert found["ahoge_bleed", "Kei"] == "fails"
     assert found["ahoge_missing", "Kana"] == "holds"
-    assert found["hands", "Kana"] == "holds"
     swapped = {(check, name): truth for check, name, truth in truths({**LABEL, "kei": "right"}, context())}
     assert swapped["ahoge_bleed", "Kei"] == "fails"
     assert swapped["ahoge_missing", "Kana"] == "holds"
@@ -68,8 +67,20 @@ def test_positions_become_names() -> None:
 
 def test_look_alikes_have_no_names_and_no_certain_cast() -> None:
     checks = {check for check, _, _ in truths({**LABEL, "kei": "?"}, context())}
-    assert checks == {"fusion", "hands", "pose"}
+    assert checks == {"fusion", "pose"}
     assert ("cast", None, "fails") in truths({**LABEL, "kei": "?", "people": "3"}, context())
+
+
+def test_two_heads_of_the_same_character_are_one_girl_twice() -> None:
+    twice = {**LABEL, "kei": "?", "right_hair": "blonde", "right_length": "long", "right_eyes": "blue"}
+    assert ("cast", None, "fails") in truths(twice, context())
+    assert "cast" not in {check for check, _, _ in truths({**twice, "right_eyes": "?"}, context())}
+
+
+def test_where_somebody_should_carry_a_right_pose_says_nothing_about_who() -> None:
+    label = {**LABEL, "pose": "piggyback"}
+    assert "pose" not in {check for check, _, _ in truths(label, context(scenario="piggyback"))}
+    assert ("pose", None, "fails") in truths({**label, "pose": "hug"}, context(scenario="piggyback"))
 
 
 def test_bleed_and_identity_follow_from_what_each_wears() -> None:
@@ -143,3 +154,14 @@ def test_checkpoints_are_ordered_by_the_labels_and_the_machine() -> None:
     ]
     assert summary(compared)["order"] == 1.0
     assert "v1 epoch 20" in markdown(summary(compared))
+
+
+def test_the_worst_hand_of_the_picture_counts_whoever_has_it() -> None:
+    compared = Compared()
+    found = [
+        Finding("hands", Verdict.HOLDS, "x", "1", "Kei"),
+        Finding("hands", Verdict.FAILS, "x", "1", "Kana", Severity.LOST),
+    ]
+    compared.add({**LABEL, "hands": "fused"}, context(person(20, "blonde", "none")), found)
+    hands = summary(compared)["checks"]["hands"]
+    assert (hands["n"], hands["positives"], hands["recall"]) == (1, 1, 1.0)
