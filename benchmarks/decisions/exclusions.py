@@ -28,10 +28,10 @@ def wrong_exclusions(seed: int, grids: int) -> dict[str, Any]:
             rng = np.random.default_rng([seed, 50 + place, images])
             wrong = left_out = 0
             for _ in range(grids):
-                kept = _kept(_draw(np.array(rates), images, rng))
+                level = kept(_draw(np.array(rates), images, rng))
                 best = {code for code, rate in enumerate(rates) if rate == min(rates)}
-                wrong += not best <= kept
-                left_out += len(rates) - len(kept)
+                wrong += not best <= level
+                left_out += len(rates) - len(level)
             low, high = wilson(wrong, grids) or (0.0, 1.0)
             found[f"{name}, {images} images"] = {
                 "share": wrong / grids,
@@ -71,7 +71,7 @@ def _draw(rates: NDArray[np.float64], images: int, rng: np.random.Generator) -> 
     return rng.random((len(rates), images)) < np.clip(rates[:, None] * shared, 0, 1)
 
 
-def _kept(fails: NDArray[np.bool_]) -> set[int]:
+def kept(fails: NDArray[np.bool_]) -> set[int]:
     """Codes of the leader and all that cannot be told apart from it, by the leaderboard's own code."""
     checkpoints, images = fails.shape
     rows = checkpoints * images

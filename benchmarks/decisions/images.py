@@ -70,12 +70,7 @@ def measure(instance: Instance, races: int, rng: np.random.Generator) -> dict[st
     used = np.array([each.used.mean() for each in raced])
     plain = images_for(np.array(instance.uniform, float), grid / races)
     clever = images_for(used, smart / races)
-    ratios = []
-    for _ in range(500):
-        one = images_for(np.array(instance.uniform, float), rng.binomial(races, grid / races) / races)
-        two = images_for(used, rng.binomial(races, smart / races) / races)
-        ratios.append(two / one)
-    low, high = np.nanquantile(ratios, [0.025, 0.975])
+    low, high = ratio_interval(np.array(instance.uniform, float), grid, used, smart, races, rng)
     return {
         "uniform": _whole(plain),
         "adaptive": _whole(clever),
@@ -108,6 +103,35 @@ def images_for(images: Floats, right: Floats, wanted: float = 0.95) -> float:
     if errors[-1] > target:
         return float("nan")
     return float(np.interp(-target, -errors, images))
+
+
+def ratio_interval(
+    images: Floats,
+    right: NDArray[np.int64],
+    used: Floats,
+    clever: NDArray[np.int64],
+    races: int,
+    rng: np.random.Generator,
+) -> tuple[float, float]:
+    """95 % interval of the ratio of images for 95 %, by redrawing the counts (parametric bootstrap).
+
+    Args:
+        images: uniform budgets, with ``right`` of ``races`` answers right at each.
+        right: shape of ``images``.
+        used: adaptive budgets, with ``clever`` of ``races`` right at each.
+        clever: shape of ``used``.
+        races: how many there were at each budget.
+        rng: redraws.
+    """
+    ratios = []
+    for _ in range(500):
+        one = images_for(images, rng.binomial(races, right / races) / races)
+        two = images_for(used, rng.binomial(races, clever / races) / races)
+        ratios.append(two / one)
+    if np.isnan(ratios).all():
+        return float("nan"), float("nan")
+    low, high = np.nanquantile(ratios, [0.025, 0.975])
+    return float(low), float(high)
 
 
 def _margin(world: World) -> float:

@@ -239,7 +239,9 @@ class _Bar:
             note = _note(progress)
             self._task = self._bar.add_task("opening models", total=2 * progress.total, completed=done, note=note)
         else:
-            self._bar.update(self._task, completed=done, note=_note(progress), description="generating and judging")
+            # The total grows where rounds are planned one after the other.
+            total, note = 2 * progress.total, _note(progress)
+            self._bar.update(self._task, total=total, completed=done, note=note, description="generating and judging")
 
 
 def _note(progress: executor.Progress) -> str:

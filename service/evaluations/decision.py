@@ -91,6 +91,13 @@ def race_order(plans: Sequence[RoundPlan], checkpoints: Mapping[int, Checkpoint]
     return {checkpoints[place]: rank for rank, place in enumerate(order(plans))} if plans else {}
 
 
+def dropped(plans: Sequence[RoundPlan], checkpoints: Mapping[int, Checkpoint]) -> dict[Checkpoint, str]:
+    """Checkpoints that are out of the race, and how: worse, set aside or not measurable."""
+    racing = {checkpoints[place] for place in order(plans, racing_only=True)}
+    fates = {checkpoints[drop.contender]: drop.how for plan in plans for drop in plan.dropped}
+    return {name: how for name, how in fates.items() if name not in racing}
+
+
 def advise(
     found: dict[str, Any],
     table: OutcomeTable,

@@ -8,7 +8,7 @@ from typing import Any
 
 from detectors.errors import UnreadablePicture
 from detectors.pictures import read_picture
-from service.errors import NotFound, UnreadableImage
+from service.errors import BleedcheckError, NotFound, UnreadableImage
 from service.evaluations.keys import CONTROL, digest
 from service.generation.images import invalid_reason
 from service.generation.port import GeneratedImage, ImageRequest, Pixels
@@ -55,12 +55,25 @@ class FolderGenerator:
             NotFound: there is no such image.
             UnreadableImage: the file is no readable image.
         """
-        images = [_read(self._find(request)) for request in requests]
-        return [GeneratedImage(pixels, invalid_reason(pixels)) for pixels in images]
+        return [self._one(request) for request in requests]
+
+    def read(self, requests: Sequence[ImageRequest]) -> list[GeneratedImage | BleedcheckError]:
+        """The same, but a picture that is missing or damaged costs no other one."""
+        found: list[GeneratedImage | BleedcheckError] = []
+        for request in requests:
+            try:
+                found.append(self._one(request))
+            except (NotFound, UnreadableImage) as error:
+                found.append(error)
+        return found
 
     def fingerprint(self) -> dict[str, Any]:
         """The folder and the state of all its images: with any change they are read again."""
         return {"generator": "folder", "base": str(self._folder), "images": digest(folder_mark(self._folder))}
+
+    def _one(self, request: ImageRequest) -> GeneratedImage:
+        pixels = _read(self._find(request))
+        return GeneratedImage(pixels, invalid_reason(pixels))
 
     def _find(self, request: ImageRequest) -> Path:
         place = self._folder / self._used / f"{self._scenarios[request.prompt]}_{request.seed}"

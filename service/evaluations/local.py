@@ -24,7 +24,7 @@ from service.evaluations.repository import Judged, LeaseLost
 from service.evaluations.requests import EvaluationRequest
 from service.evaluations.rounds import next_rows
 from service.generation.images import changes_nothing
-from service.generation.port import ImageRequest, Pixels, Prefetching
+from service.generation.port import ImageRequest, Pixels, Prefetching, Reading
 from service.storage.checkpoints import CheckpointRegistry
 from service.storage.images import ImageStore
 from service.storage.repository import find_images
@@ -98,6 +98,7 @@ class _Made:
         known: rows of images that need not be stored again.
         fresh: pixels of the others, and why they are no pictures if they are none.
         lost: keys of rows whose files are gone.
+        problems: what is wrong with the cells that got no image, though the others did.
         started: when the batch was begun, in seconds of the monotonic clock.
     """
 
@@ -106,16 +107,18 @@ class _Made:
     known: dict[int, Image]
     fresh: dict[int, tuple[Pixels, str | None]]
     lost: set[str]
+    problems: list[str]
     started: float
 
 
 @dataclass(frozen=True)
 class _Kept:
-    """A batch with its recorded images by cell id, and the pixels at hand by file name."""
+    """A batch with its recorded images by cell id, the pixels at hand by file name, and what went wrong with others."""
 
     batch: Batch
     images: dict[int, Image]
     fresh: dict[str, Pixels]
+    problems: list[str]
     started: float
 
 
@@ -205,8 +208,10 @@ class _Work:
         except Exception as error:
             self._fail(batch, started, f"no images: {describe(error)}")
             return None
-        fresh = {cell.id: made for cell, made in zip(missing, generated, strict=True)}
-        return _Made(batch, keys, rows, fresh, lost, started)
+        pairs = list(zip(missing, generated, strict=True))
+        fresh = {cell.id: made for cell, made in pairs if not isinstance(made, BleedcheckError)}
+        problems = [describe(made) for _, made in pairs if isinstance(made, BleedcheckError)]
+        return _Made(batch, keys, rows, fresh, lost, problems, started)
 
     def _keep_and_judge(self, made: _Made, encoders: ThreadPoolExecutor) -> None:
         """What is done with a batch while the next one is generated."""
@@ -228,21 +233,25 @@ class _Work:
             kept = repository.store_images(session, made.batch, self._name, rows, made.lost)
         self._look_for_change(made.batch.contender)
         self._report()
-        return _Kept(made.batch, kept, fresh, made.started)
+        return _Kept(made.batch, kept, fresh, made.problems, made.started)
 
     def _key(self, contender: Contender, cell: Cell) -> str:
         sha256 = contender.checkpoint.sha256 if contender.checkpoint else None
         prompt = self._request.suite.scenario(cell.scenario).prompt
         return image_key(self._fingerprint, sha256, self._request.scale, prompt, cell.seed)
 
-    def _generate(self, contender: Contender, cells: Sequence[Cell]) -> list[tuple[Pixels, str | None]]:
+    def _generate(
+        self, contender: Contender, cells: Sequence[Cell]
+    ) -> list[tuple[Pixels, str | None] | BleedcheckError]:
         if not cells:
             return []
         self._use(contender)
         scenario = self._request.suite.scenario
         wanted = [ImageRequest(scenario(cell.scenario).prompt, cell.seed) for cell in cells]
-        generated = self._generator.generate(wanted)
-        return [(image.pixels, image.invalid) for image in generated]
+        if isinstance(self._generator, Reading):
+            found = self._generator.read(wanted)
+            return [each if isinstance(each, BleedcheckError) else (each.pixels, each.invalid) for each in found]
+        return [(image.pixels, image.invalid) for image in self._generator.generate(wanted)]
 
     def _use(self, contender: Contender) -> None:
         """Fold the contender's file into the base, once for all its batches."""
@@ -291,8 +300,8 @@ class _Work:
         detections: dict[int, int] = {}
         unseen: list[tuple[Cell, Image, str, Expectation]] = []
         for cell in made.batch.cells:
-            image, expectation = made.images[cell.id], self._request.suite.expectation(cell.scenario)
-            if image.invalid:
+            image, expectation = made.images.get(cell.id), self._request.suite.expectation(cell.scenario)
+            if image is None or image.invalid:
                 continue
             key = detector_key(self._spec, expectation)
             with self._database.reading() as session:
@@ -309,6 +318,9 @@ class _Work:
         judged = self._detect(pixels, [expectation for *_, expectation in unseen])
         failures = [verdicts.failure for verdicts in judged if verdicts.failure]
         problem = f"not judged: {failures[0]}" if failures else None
+        if made.problems:
+            more = f" (and {len(made.problems) - 1} more)" if len(made.problems) > 1 else ""
+            problem = f"no image: {made.problems[0]}{more}"
         with self._database.transaction() as session:
             for (cell, image, key, _), verdicts in zip(unseen, judged, strict=True):
                 detections[cell.id] = repository.store_detection(session, image.sha256, key, verdicts)

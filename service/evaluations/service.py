@@ -18,7 +18,7 @@ from service.database.models import Contender, Detection, Evaluation
 from service.errors import Conflict, NotFound
 from service.evaluations import changing, repository
 from service.evaluations.counting import Counting
-from service.evaluations.decision import advise, race_order, sentences
+from service.evaluations.decision import advise, dropped, race_order, sentences
 from service.evaluations.estimates import LOOKED_AT, seconds_left
 from service.evaluations.executor import Progress, Status
 from service.evaluations.lease import is_alive
@@ -321,6 +321,7 @@ class EvaluationService:
                 "measures": self.measures(state.evaluation),
                 "places": race_order(plans, checkpoints),
             },
+            dropped=dropped(plans, checkpoints),
             pinned_seeds=suite.pinned_seeds,
             unverified=unverified_checks(request),
             audits=self.audited(state.evaluation.id),

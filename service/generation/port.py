@@ -10,6 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from service.errors import BleedcheckError
 from service.generation.errors import UnusableSettings
 
 GENERATOR_VERSION = 1
@@ -85,6 +86,14 @@ class Prefetching(Protocol):
 
     def prefetch(self, checkpoint: Path) -> None:
         """Begin to read the file that :meth:`Generator.use` will be called with next. An error shows there."""
+
+
+@runtime_checkable
+class Reading(Protocol):
+    """A generator of pictures that exist, each of which may be missing or damaged by itself."""
+
+    def read(self, requests: Sequence[ImageRequest]) -> list[GeneratedImage | BleedcheckError]:
+        """One image per request, in order, or what is wrong with that one."""
 
 
 class Generator(Protocol):

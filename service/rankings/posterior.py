@@ -15,8 +15,12 @@ Floats = NDArray[np.float64]
 WIDTHS = (0.75, 1.5, 3.0, math.inf)
 """How far neighbours reach, in steps between saved epochs (standard deviation of the kernel). Without end, all epochs
 of a run count alike: they are then pulled together, and keep their order."""
-STRENGTHS = (0.0, 0.02, 0.05, 0.15, 0.4, 1.0)
-"""What one image of a neighbour right beside counts, as part of an image of one's own."""
+STRENGTHS = (0.0, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
+"""What all neighbours together are worth, in multiples of the images that a checkpoint has on average. How far they
+reach and how much they are worth are two things: where rates follow a curve but jump around it from epoch to epoch,
+the curve helps, and a checkpoint's own images count all the same."""
+DEAREST = 0.9
+"""No neighbour's image counts more than this part of an image of one's own."""
 LOCAL_GAIN = 1.0
 """By so much log probability a kernel that prefers neighbours has to predict better than one that does not."""
 DRAWS = 4000
@@ -30,7 +34,8 @@ class Smoothing:
 
     Attributes:
         width: reach of the kernel, in steps between saved epochs; infinite where all epochs of the run count alike.
-        strength: what one image of a neighbour right beside counts, 0..1; 0 means nothing is borrowed.
+        strength: what all neighbours together are worth, in multiples of a checkpoint's own images; 0 means nothing
+            is borrowed.
     """
 
     width: float
@@ -129,7 +134,7 @@ def smoothed(
         if breaks and run in breaks:
             steps[np.array(known) >= breaks[run]] += FAR
         smoothing[run] = choose_smoothing(counts[own], steps)
-        alpha[own] += kernel(steps, smoothing[run]) @ counts[own]
+        alpha[own] += borrowed(counts[own], steps, smoothing[run])
     return alpha, smoothing
 
 
@@ -140,12 +145,20 @@ def epoch_steps(epochs: Sequence[int]) -> Floats:
     return values / (float(np.median(gaps)) if len(gaps) else 1.0)
 
 
-def kernel(steps: Floats, smoothing: Smoothing) -> Floats:
-    """What each other checkpoint's images count for each, shape ``(checkpoints, checkpoints)``, diagonal 0."""
+def kernel(steps: Floats, width: float) -> Floats:
+    """How much each checkpoint has to say about each other, shape ``(checkpoints, checkpoints)``, diagonal 0."""
     distance = np.abs(steps[:, None] - steps[None, :])
-    weights = smoothing.strength * np.exp(-0.5 * (distance / smoothing.width) ** 2) * (distance < FAR / 2)
+    weights = np.exp(-0.5 * (distance / width) ** 2) * (distance < FAR / 2)
     np.fill_diagonal(weights, 0.0)
     return np.asarray(weights, dtype=np.float64)
+
+
+def borrowed(counts: Floats, steps: Floats, smoothing: Smoothing) -> Floats:
+    """What the others add to each checkpoint's counts, shape ``(checkpoints, levels)``."""
+    near = kernel(steps, smoothing.width) @ counts
+    images = near.sum(axis=1, keepdims=True)
+    worth = smoothing.strength * counts.sum() / len(counts)
+    return np.asarray(near * np.minimum(DEAREST, worth / np.maximum(images, 1e-12)))
 
 
 def choose_smoothing(counts: Floats, steps: Floats) -> Smoothing:
@@ -165,7 +178,7 @@ def choose_smoothing(counts: Floats, steps: Floats) -> Smoothing:
         for width in (WIDTHS if strength else WIDTHS[:1])  # without strength the reach is no matter
     ]
     scores = [
-        log_evidence(counts, 1 / counts.shape[1] + kernel(steps, option) @ counts).sum()
+        log_evidence(counts, 1 / counts.shape[1] + borrowed(counts, steps, option)).sum()
         - (LOCAL_GAIN if option.strength and math.isfinite(option.width) else 0.0)
         for option in options
     ]

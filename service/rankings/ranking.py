@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -144,6 +144,7 @@ def rank(
     scoring: Scoring | None = None,
     measures: Measures | None = None,
     places: Mapping[Checkpoint, int] | None = None,
+    among: Collection[Checkpoint] | None = None,
     seed: int = 0,
 ) -> Ranking:
     """Rank checkpoints, and say what follows.
@@ -155,6 +156,7 @@ def rank(
         scoring: what faults cost; the use's weights come on top.
         measures: measures per cell, for locking.
         places: the board's order where something else has decided it, such as a race; those without one come last.
+        among: only one of these may be recommended, and only they are compared with it: those still in a race.
         seed: drives draws and shuffles: the same images always give the same answer.
     """
     use = use or Use()
@@ -168,10 +170,11 @@ def rank(
     onsets, series = search_onsets(used, [entry.run for entry in board])
     breaks = {run: onset.epoch for run, onset in breaks_from(onsets).items()}
     beliefs, smoothing = believe(used, board, scoring, rng, breaks)
-    advice = recommend(board)
+    racing = [entry for entry in board if among is None or (entry.run, entry.epoch) in among]
+    advice = recommend(racing)
     choice = _choose(advice, beliefs, onsets)
     if choice is not advice.entry:
-        advice = recommend(board, choice, _why(advice, choice, beliefs, onsets), advice.comparisons)
+        advice = recommend(racing, choice, _why(advice, choice, beliefs, onsets), advice.comparisons)
     looks = measures or {}
     runs = list(dict.fromkeys(run for run, _ in table.checkpoints if run != CONTROL))
     chosen = advice.entry

@@ -261,7 +261,9 @@ class RunOut(Part):
     smoothing_width: float | None = Field(
         description="How far neighbouring epochs speak for each other, in saved epochs; null: all alike."
     )
-    smoothing_strength: float = Field(description="What a neighbour's image counts; 0 means nothing is borrowed.")
+    smoothing_strength: float = Field(
+        description="What the neighbours together are worth, in multiples of a checkpoint's own images; 0: nothing."
+    )
 
 
 class Difference(Part):

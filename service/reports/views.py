@@ -235,6 +235,7 @@ def build_view(
     planned: int | None = None,
     facts: Mapping[str, str] | None = None,
     ranked_by: Mapping[str, Any] | None = None,
+    dropped: Mapping[tuple[str, int | None], str] | None = None,
     pinned_seeds: Collection[int] = (),
     unverified: Iterable[str] = (),
     audits: Mapping[str, Any] | None = None,
@@ -252,6 +253,7 @@ def build_view(
         unverified: checks whose error on such pictures nobody has measured; every rate of theirs says so.
         facts: further lines for the foot of the page, such as sampler and hashes, by label.
         ranked_by: further arguments of :func:`service.rankings.rank`, such as what faults cost.
+        dropped: checkpoints that are out of a race, and how: these are not recommended.
         pinned_seeds: seeds that are shown and kept out of the rates.
         audits: what people's labels say, if there are any.
 
@@ -262,7 +264,8 @@ def build_view(
     kept = [image for image in images if image.scenario in by_name]
     outcomes = [image.outcome(by_name[image.scenario].checks, image.seed in pinned_seeds) for image in kept]
     table = OutcomeTable.from_outcomes(outcomes)
-    ranking = rank(table, **(ranked_by or {}))
+    racing = set(table.checkpoints) - set(dropped) if dropped else None
+    ranking = rank(table, **(ranked_by or {}), among=racing)
     board, control, answer = ranking.board, ranking.control, ranking.recommendation
     compared = _runs_to_compare(board)
     chronological = tuple(sorted(board, key=lambda entry: (entry.run, entry.epoch is None, entry.epoch or 0)))
@@ -272,7 +275,7 @@ def build_view(
         suite=suite,
         answer=answer_of(ranking, find_sweet_spot(ranking, (ranked_by or {}).get("scenarios", ()))),
         recommendation=answer,
-        rows=_leader_rows(board, answer, outcomes),
+        rows=_leader_rows(board, answer, outcomes, dropped or {}),
         control=control,
         chronological=chronological,
         differences=ranking.runs.differences if ranking.runs else (),
@@ -288,7 +291,10 @@ def build_view(
 
 
 def _leader_rows(
-    board: Sequence[LeaderboardEntry], answer: Recommendation, outcomes: Sequence[CellOutcome]
+    board: Sequence[LeaderboardEntry],
+    answer: Recommendation,
+    outcomes: Sequence[CellOutcome],
+    dropped: Mapping[tuple[str, int | None], str],
 ) -> tuple[LeaderRow, ...]:
     comparisons = {(item.other.run, item.other.epoch): item for item in answer.comparisons}
     reasons = _reasons(outcomes)
@@ -297,6 +303,8 @@ def _leader_rows(
         comparison = comparisons.get((entry.run, entry.epoch))
         if entry is answer.entry:
             standing = "recommended" if not answer.tied_with else "best so far"
+        elif (entry.run, entry.epoch) in dropped:
+            standing = dropped[entry.run, entry.epoch]
         elif comparison is not None and comparison.separable:
             standing = "worse"
         else:

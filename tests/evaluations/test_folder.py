@@ -49,8 +49,30 @@ def test_they_are_judged_like_our_own(grid: Path, tmp_path: Path) -> None:
     assert missing.id != evaluation.id
     space.executor.run(missing.id)
     state = space.evaluations.state(missing.id)
-    assert state.progress.failed == 4
+    assert state.progress == Progress(12, 11, 11, 1)
     assert "hug_7.png" in state.problems[0]
+    space.close()
+
+
+def test_a_damaged_picture_costs_its_own_cell_and_no_other(grid: Path, tmp_path: Path) -> None:
+    for name in ("hug_7.png", "solo_13.png"):
+        (grid / "kk_epoch4" / name).write_bytes(b"half a pict")
+    space = Workspace(Settings(data_dir=tmp_path / "data", base=f"images:{grid}"), SmallModels())
+    evaluation = space.evaluations.start(
+        ask(space, register(space, [write_lora(tmp_path / "kk_epoch4.safetensors", 1)]))
+    )
+    space.executor.run(evaluation.id)
+    state = space.evaluations.state(evaluation.id)
+    assert state.progress == Progress(12, 10, 10, 2)
+    assert "hug_7.png" in " ".join(state.problems)
+    (entry,) = space.evaluations.leaderboard(evaluation.id)["leaderboard"]
+    assert (entry["images"], entry["invalid"]) == (4, 1)
+    whole = Image.open(grid / "control" / "hug_7.png")
+    for name in ("hug_7.png", "solo_13.png"):
+        whole.save(grid / "kk_epoch4" / name)
+    repaired = space.evaluations.start(ask(space, register(space, [tmp_path / "kk_epoch4.safetensors"])))
+    space.executor.run(repaired.id)
+    assert space.evaluations.state(repaired.id).progress == Progress(12, 12, 12, 0)
     space.close()
 
 

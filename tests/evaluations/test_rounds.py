@@ -54,6 +54,12 @@ def test_it_spends_its_budget_in_rounds_and_says_how_it_ended(
     assert (board["leaderboard"][0]["run"], board["leaderboard"][0]["epoch"]) == (told["run"], told["epoch"])
     assert told["sentences"][0].startswith(f"The budget of {BUDGET} images is spent. The best guess is kk epoch ")
     assert len(told["rounds"]) == len(plans)
+    view = space.evaluations.report(evaluation.id, str)
+    advice = board["recommendation"]
+    assert view.recommendation.to_json()["sentences"] == advice["sentences"]
+    assert [(row.entry.run, row.entry.epoch) for row in view.rows] == [
+        (entry["run"], entry["epoch"]) for entry in board["leaderboard"]
+    ]
 
 
 def test_asking_again_finds_the_decision(space: Workspace, loras: list[Path], models: SmallModels) -> None:

@@ -15,7 +15,7 @@ from service.evaluations.executor import Detectors
 from service.evaluations.opening import OpenedModels
 from service.evaluations.requests import EvaluationRequest
 from service.evaluations.workspace import Workspace
-from service.generation.port import Generator, Pixels
+from service.generation.port import Generator, Pixels, Reading
 from service.settings import Settings
 from service.suites import Suite, parse_suite
 
@@ -82,7 +82,7 @@ class SmallModels(OpenedModels):
 
     def generator(self, request: EvaluationRequest) -> Generator:
         opened = super().generator(request)
-        return _Counting(opened, self)
+        return opened if isinstance(opened, Reading) else _Counting(opened, self)
 
     def detectors(self, request: EvaluationRequest) -> Detectors:
         return self.brightness

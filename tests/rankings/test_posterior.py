@@ -10,6 +10,7 @@ from scipy import stats
 
 from service.rankings.posterior import (
     Smoothing,
+    borrowed,
     choose_smoothing,
     epoch_steps,
     kernel,
@@ -62,17 +63,30 @@ def test_smooth_rates_borrow_and_jagged_ones_do_not() -> None:
     steps = np.arange(12.0)
     smooth = np.array([[50 - fails, fails] for fails in (10, 11, 9, 10, 12, 10, 11, 10, 9, 10, 11, 10)], dtype=float)
     jagged = np.array([[50 - fails, fails] for fails in (2, 40, 1, 38, 3, 41, 2, 39, 1, 42, 2, 40)], dtype=float)
-    assert choose_smoothing(smooth, steps).strength >= 0.4
+    assert choose_smoothing(smooth, steps).strength >= 4
     assert choose_smoothing(jagged, steps).strength == 0.0
 
 
 def test_epochs_that_all_count_alike_keep_their_order_and_stop_at_a_break() -> None:
     steps = np.array([0.0, 1.0, 2.0, 2.0 + 1e6])
-    weights = kernel(steps, Smoothing(math.inf, 0.1))
-    assert weights[0].tolist() == pytest.approx([0.0, 0.1, 0.1, 0.0])
+    weights = kernel(steps, math.inf)
+    assert weights[0].tolist() == pytest.approx([0.0, 1.0, 1.0, 0.0])
     counts = np.array([[20.0, 10.0], [22.0, 8.0], [19.0, 11.0], [21.0, 9.0]])
-    pulled = 0.5 + counts + kernel(np.arange(4.0), Smoothing(math.inf, 0.1)) @ counts
-    assert np.argsort(pulled[:, 1] / pulled.sum(axis=1)).tolist() == np.argsort(counts[:, 1]).tolist()
+    for strength in (0.1, 100.0):  # even where the others are worth any amount
+        pulled = 0.5 + counts + borrowed(counts, np.arange(4.0), Smoothing(math.inf, strength))
+        assert np.argsort(pulled[:, 1] / pulled.sum(axis=1)).tolist() == np.argsort(counts[:, 1]).tolist()
+
+
+def test_neighbours_together_are_worth_what_the_strength_says() -> None:
+    counts = np.array([[8.0, 2.0], [9.0, 1.0], [7.0, 3.0], [6.0, 4.0], [9.0, 1.0]])
+    assert borrowed(counts, np.arange(5.0), Smoothing(1.5, 0.5)).sum(axis=1) == pytest.approx(5.0)
+    assert borrowed(counts, np.arange(5.0), Smoothing(1.5, 0.0)).sum() == 0
+
+
+def test_one_epoch_better_than_all_others_stays_the_best_guess() -> None:
+    counts = np.array([[20, 116] for _ in range(37)] + [[38, 98]])
+    alpha, _ = smoothed(counts, ["v1"] * 38, list(range(4, 156, 4)))
+    assert (alpha[:, 1] / alpha.sum(axis=1)).argmin() == 37
 
 
 def test_a_lucky_epoch_among_worse_neighbours_is_believed_less() -> None:
@@ -98,10 +112,10 @@ def test_nothing_is_borrowed_across_a_break() -> None:
 def test_the_final_epoch_is_nearer_to_the_last_saved_one() -> None:
     steps = epoch_steps([140, 144, 148, 150])
     assert steps.tolist() == [35.0, 36.0, 37.0, 37.5]
-    weights = kernel(steps, Smoothing(1.0, 0.5))
+    weights = kernel(steps, 1.0)
     assert weights[2, 3] > weights[2, 1] > weights[2, 0]
     assert np.diag(weights).tolist() == [0.0] * 4
-    assert weights[1, 2] == pytest.approx(0.5 * np.exp(-0.5))
+    assert weights[1, 2] == pytest.approx(np.exp(-0.5))
 
 
 def test_nothing_at_all_and_nothing_measured() -> None:

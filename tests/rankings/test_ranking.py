@@ -57,6 +57,16 @@ def ranked(use: str = "all", scoring: Scoring | None = None) -> tuple[Ranking, S
     return ranking, find_sweet_spot(ranking, FACTS)
 
 
+def test_only_those_in_the_race_are_recommended_and_compared() -> None:
+    table = OutcomeTable.from_outcomes(
+        [*checkpoint("h" * 4, epoch=4), *checkpoint("hhhf" * 6, epoch=8), *checkpoint("hhff" * 6, epoch=12)]
+    )
+    ranking = rank(table, among=[("v1", 8), ("v1", 12)])
+    assert [entry.epoch for entry in ranking.board] == [4, 8, 12]
+    assert ranking.recommendation.leader is ranking.board[1]
+    assert [item.other.epoch for item in ranking.recommendation.comparisons] == [12]
+
+
 def test_the_sweet_spot_lies_between_locking_and_breaking() -> None:
     ranking, spot = ranked()
     assert spot.checkpoint == ("v2", 140)
