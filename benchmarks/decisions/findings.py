@@ -73,7 +73,8 @@ def halves(table: OutcomeTable, splits: int, rng: np.random.Generator) -> dict[s
         pair = [rank(table.keep(rows)) for rows in (first, ~first)]
         rates = [_rates(each) for each in pair]
         correlation.append(float(spearmanr([rates[0][name] for name in rates[0]], [rates[1][n] for n in rates[0]])[0]))
-        for one, two, own, other in ((pair[0], pair[1], *rates), (pair[1], pair[0], *rates[::-1])):
+        for here, there in ((0, 1), (1, 0)):
+            one, two, own, other = pair[here], pair[there], rates[here], rates[there]
             chosen = _name(one.recommendation.entry)
             level = [_name(two.recommendation.leader), *(_name(c.other) for c in _level(two))]
             same.append(chosen == _name(two.recommendation.entry))

@@ -104,7 +104,7 @@ def _uniform(
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Whether the pick is right at each number of seeds, by the lowest rate and by the smoothed one."""
     seeds = grid.fails.shape[2]
-    order = rng.integers(seeds, size=seeds) if again else rng.permutation(seeds)
+    order: Ints = np.asarray(rng.integers(seeds, size=seeds) if again else rng.permutation(seeds))
     plain, smooth = [], []
     runs, epochs = [run for run, _ in grid.names], [epoch for _, epoch in grid.names]
     for k in sizes:
