@@ -125,6 +125,52 @@ def report(
         typer.echo(str(target))
 
 
+@app.command()
+def conclude(
+    table: Annotated[
+        Path | None, typer.Argument(help="A CSV table filled in by hand: seed,140,144 and then 7,holds,lost a line.")
+    ] = None,
+    run: Annotated[str | None, typer.Option(help="Or a run of an evaluation, with --scenario and --check.")] = None,
+    scenario: Annotated[str | None, typer.Option(help="The scenario.")] = None,
+    check: Annotated[str | None, typer.Option(help="The check.")] = None,
+    evaluation: EvaluationOption = None,
+    data_dir: DataDir = None,
+    json: Json = False,
+) -> None:
+    """Say what a small table of seeds by epochs can show, and what it cannot.
+
+    The words of a table are holds, minor, fails, fused, lost and ? for what cannot be told.
+
+    \b
+    Examples:
+      bleedcheck conclude my-table.csv
+      bleedcheck conclude --run v2 --scenario piggyback --check hands
+    """
+    from dataclasses import asdict
+
+    from service.cli.printing import print_json
+    from service.cli.working import hand_table, newest, opened
+    from service.rankings import OutcomeTable
+    from service.rankings.conclusion import conclude as concluded
+    from service.rankings.hand_tables import CHECK, RUN, SCENARIO
+
+    if table is not None:
+        found = concluded(hand_table(table), RUN, SCENARIO, CHECK)
+    elif run and scenario and check:
+        with opened(data_dir) as space:
+            state = space.evaluations.state(newest(space, evaluation))
+            images = space.evaluations.images(state.evaluation)
+        judged = OutcomeTable.from_outcomes(image.outcome() for image in images)
+        found = concluded(judged, run, scenario, check)
+    else:
+        raise typer.BadParameter("give a table, or all of --run, --scenario and --check")
+    if json:
+        print_json(asdict(found))
+        return
+    for title, said in (("What it shows", found.can), ("What it cannot show", found.cannot)):
+        typer.echo("\n".join([f"{title}:", *(f"- {sentence}" for sentence in said or ["nothing"])]))
+
+
 def _write_json(target: Path, board: Any) -> None:
     import json
 

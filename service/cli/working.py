@@ -27,6 +27,8 @@ from service.evaluations.executor import Status
 from service.evaluations.ranked_by import ranking_arguments
 from service.evaluations.requests import EvaluationRequest
 from service.evaluations.workspace import Workspace
+from service.rankings import OutcomeTable
+from service.rankings.hand_tables import UnreadableTable, read_hand_table
 from service.settings import Settings
 from service.suites import Suite, list_suites, load_suite
 
@@ -208,6 +210,21 @@ def _work(space: Workspace, evaluation_id: str) -> None:
             space.executor.run(evaluation_id, _Lines())
     except KeyboardInterrupt:
         raise Stopped("stopped; the same command goes on where it was") from None
+
+
+def hand_table(path: Path) -> OutcomeTable:
+    """A table that somebody filled in by hand.
+
+    Raises:
+        NotFound: there is no such file.
+        InvalidInput: it is no table of seeds by epochs.
+    """
+    try:
+        return read_hand_table(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        raise NotFound(f"there is no table {path}") from None
+    except (OSError, UnicodeDecodeError, UnreadableTable) as error:
+        raise InvalidInput(f"{path} cannot be used as a table: {error}") from error
 
 
 def _bar() -> Progress:

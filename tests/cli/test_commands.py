@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[2]
 COMMANDS = ["demo", "evaluate", "serve", "inspect", "compose-pairs", "audit", "calibrate"]
 COMMANDS += ["weights list", "weights fetch", "weights path", "keys create", "keys list", "keys revoke"]
 COMMANDS += ["suite list", "suite show", "suite validate", "suite new", "leaderboard", "compare", "report", "doctor"]
+COMMANDS += ["conclude"]
 
 Captured = pytest.CaptureFixture[str]
 

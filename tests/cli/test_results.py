@@ -144,3 +144,27 @@ def test_the_doctor_says_what_is_missing(capsys: Captured, tmp_path: Path) -> No
     assert run("doctor", "--data-dir", tmp_path / "data", "--base", "/nowhere", "--json") == 1
     wrong = [each for each in said(capsys)["findings"] if each["state"] == "missing"]  # type: ignore[attr-defined]
     assert any("/nowhere" in each["told"] for each in wrong)
+
+
+def test_a_hand_table_is_concluded_from(capsys: Captured, tmp_path: Path) -> None:
+    table = tmp_path / "hands.csv"
+    table.write_text(
+        "seed,140,144,148,150\n7,holds,holds,minor,minor\n13,holds,lost,lost,lost\n99,holds,holds,holds,minor\n"
+    )
+    assert run("conclude", table) == 0
+    text = capsys.readouterr().out
+    assert "worsens from epoch 140 to 150" in text
+    assert "That epoch 140 is safe: no failure on 3 seeds" in text
+    assert run("conclude", table, "--json") == 0
+    assert said(capsys)["seeds"] == [7, 13, 99]
+    table.write_text("seed,140\n7,broken\n")
+    assert run("conclude", table) == 1
+    assert "the words are holds, minor" in capsys.readouterr().err
+    assert run("conclude", tmp_path / "none.csv") == 1
+    assert run("conclude") == 2
+
+
+def test_an_evaluation_is_concluded_from(capsys: Captured, data: Path) -> None:
+    asked = ("conclude", "--run", "v1", "--scenario", "nothing", "--check", "hands")
+    assert run(*asked, "--data-dir", data, "--json") == 0
+    assert said(capsys)["can"] == []
