@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, and_, exists, or_, select
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from detectors import Finding, Severity, Verdict
@@ -90,6 +90,12 @@ def find_place(session: Session, contender_id: int, scenario: str, seed: int) ->
     """The id of a contender's cell for a scenario and seed."""
     query = select(Cell.id).join(Batch, Cell.batch_id == Batch.id).where(Batch.contender_id == contender_id)
     return session.scalar(query.where(Cell.scenario == scenario, Cell.seed == seed).limit(1))
+
+
+def list_seeds(session: Session, evaluation_id: str, scenario: str) -> Sequence[int]:
+    """The seeds that a scenario has cells of, in the order of the plan."""
+    query = select(Cell.seed).where(Cell.evaluation_id == evaluation_id, Cell.scenario == scenario)
+    return session.scalars(query.group_by(Cell.seed).order_by(func.min(Cell.id))).all()
 
 
 def findings_of(session: Session, detections: Iterable[int], *, whole: bool) -> Mapping[int, Sequence[Finding]]:

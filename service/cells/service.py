@@ -22,6 +22,7 @@ from service.evaluations.service import run_names
 from service.generation.port import Pixels
 from service.rankings import CONTROL, CellOutcome, FindingRow, judge
 from service.storage.images import ImageStore
+from service.suites import Suite
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,13 @@ class CellService:
             more, rows = len(rows) > limit, rows[:limit]
             found = self._seen(session, rows, places, wanted, whole)
         return found, rows[-1].cell.id if more else None
+
+    def seeds(self, evaluation_id: str, suite: Suite, scenario: str) -> tuple[int, ...]:
+        """The seeds of a scenario that are planned: the suite's in its order, then those that rounds have drawn."""
+        with self._database.reading() as session:
+            planned = dict.fromkeys(repository.list_seeds(session, evaluation_id, scenario))
+        own = dict.fromkeys(seed for each, seed in suite.cells() if each.name == scenario and seed in planned)
+        return (*own, *(seed for seed in planned if seed not in own))
 
     def get(self, evaluation_id: str, cell_id: int) -> SeenCell:
         """One cell, with the evidence of its findings.

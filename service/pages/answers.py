@@ -21,6 +21,14 @@ USES = (
 """What checkpoints can be wanted for, by the name the leaderboard takes."""
 
 
+ENDINGS = {
+    "leader": "Decided: use this checkpoint",
+    "tie": "A tie: take any of them",
+    "budget spent": "The budget is spent, best guess",
+}
+"""How an evaluation in rounds ended."""
+
+
 CAUSE_WORDS = {
     "systematic": "systematic: this checkpoint",
     "occasional": "occasional: the seed",
@@ -86,9 +94,24 @@ class Answer:
 
     @property
     def sentences(self) -> list[str]:
-        """The answer in words; the first sentence, which names the checkpoint, is the page's heading instead."""
+        """The answer in words; the sentence that only names the checkpoint is the page's heading instead.
+
+        An evaluation in rounds begins with how it ended, and that is no heading.
+        """
         said: list[str] = self.board.get("summary") or self.board["recommendation"]["sentences"]
-        return said[1:] if self.chosen else said
+        ended = (self.board.get("decision") or {}).get("sentences", [])
+        return [*ended, *said[len(ended) + 1 :]] if self.chosen else said
+
+    @property
+    def kicker(self) -> str:
+        """How sure the answer is, in a few words."""
+        decision = self.board.get("decision")
+        if self.chosen is None:
+            return "No recommendation yet"
+        if decision is not None:
+            return ENDINGS.get(decision["ended"], "Not decided yet, best so far")
+        others = "other" if self.tied == 1 else "others"
+        return f"Best so far, tied with {self.tied} {others}" if self.tied else "Use this checkpoint"
 
     @property
     def use(self) -> str:

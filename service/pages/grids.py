@@ -182,7 +182,7 @@ def build_grid(space: Workspace, evaluation: EvaluationOut, suite: Suite, wanted
     """
     every = find_columns(evaluation)
     columns = tuple(each for each in every if not wanted.runs or each.run in wanted.runs or each.run == CONTROL)
-    seeds = list(dict.fromkeys(seed for scenario, seed in suite.cells() if scenario.name == wanted.scenario))
+    seeds = space.cells.seeds(evaluation.id, suite, wanted.scenario)
     part = seeds[start : start + ROWS_AT_A_TIME]
     filters = CellFilter(scenarios=[wanted.scenario], seeds=part, check=wanted.check)
     seen, _ = space.cells.page(evaluation.id, filters, limit=max(1, len(part) * len(every)))

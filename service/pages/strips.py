@@ -95,9 +95,11 @@ def build_strip(
         NotFound: there is no such scenario or seed.
     """
     scenario = wanted or suite.scenarios[0].name
-    seeds = tuple(dict.fromkeys(number for each, number in suite.cells() if each.name == scenario))
-    if not seeds:
+    if scenario not in [each.name for each in suite.scenarios]:
         raise NotFound(f"suite {suite.name} has no scenario {scenario!r}")
+    seeds = space.cells.seeds(evaluation.id, suite, scenario)
+    if not seeds:
+        raise NotFound(f"no picture of scenario {scenario} is planned yet")
     chosen = seeds[0] if seed is None else seed
     if chosen not in seeds:
         raise NotFound(f"scenario {scenario} has no seed {chosen}; it has {', '.join(map(str, seeds))}")

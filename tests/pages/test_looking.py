@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from markupsafe import escape
 
 from service.evaluations.schemas import EvaluationOut
 from service.evaluations.workspace import Workspace
+from service.pages.answers import ENDINGS
 from service.pages.comparisons import build_comparison
 from service.pages.grids import Wanted, build_grid, find_columns, query_of
 from service.pages.strips import build_strip
@@ -146,3 +148,23 @@ def test_before_anything_is_made_every_page_says_so(idle: TestClient, loras: lis
     assert idle.get(f"/evaluations/{evaluation}/strip").text.count("no picture yet") == 2
     assert "No pair of pictures yet" in idle.get(f"/evaluations/{evaluation}/compare").text
     assert "There are no checkpoint images yet." in idle.get(f"/evaluations/{evaluation}/report").text
+
+
+def test_rounds_say_how_they_ended_and_show_every_seed_they_drew(seen: tuple[TestClient, str]) -> None:
+    client, _ = seen
+    asked = {"runs": ["kk"], "suite_yaml": SUITE, "until": "decided", "max_images": 60}
+    evaluation = client.post("/v1/evaluations", json=asked).json()["id"]
+    wait(client, evaluation)
+    space, shown, suite = of((client, evaluation))
+    cells = client.get(f"/v1/evaluations/{evaluation}/cells?limit=1000&scenario=hug").json()["cells"]
+    grid = build_grid(space, shown, suite, Wanted("hug"))
+    assert {row.seed for row in grid.rows} == {cell["seed"] for cell in cells}
+    assert len({row.seed for row in grid.rows} - set(suite.seeds)) > 0  # more than the suite has
+    assert sum(cell is not None for row in grid.rows for cell in row.cells) == len(cells)
+    drawn = grid.rows[-1].seed
+    assert build_strip(space, shown, suite, "hug", drawn, None).seed == drawn
+    board = client.get(f"/v1/evaluations/{evaluation}/leaderboard").json()
+    page = client.get(f"/evaluations/{evaluation}", headers=BROWSER).text
+    assert ENDINGS[board["decision"]["ended"]] in page
+    assert str(escape(board["decision"]["sentences"][0])) in page
+    client.delete(f"/v1/evaluations/{evaluation}")
