@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from service.rankings import LeaderboardEntry, percent
+from service.rankings.locking import EpochRate
 
 HEIGHT = 300
 LEFT, RIGHT, TOP, BOTTOM = 46, 76, 16, 40
+NAMES = 140
+"""Pixels right of a picture whose lines have long names."""
 LABEL_GAP = 16
 """Pixels that two labels, one above the other, need between their baselines."""
 TICK_GAP = 34
@@ -117,17 +120,58 @@ def draw_chart(
     )
 
 
+def draw_shares(series: Mapping[str, Sequence[EpochRate]], marked: int | None, width: int) -> Chart:
+    """Lay out shares by epoch, a line for each name.
+
+    Args:
+        series: points by ascending epoch, by name.
+        marked: the epoch to mark.
+        width: pixels of the canvas.
+    """
+    scale = _Scale([point.epoch for points in series.values() for point in points], 1.0, width, NAMES)
+    lines = []
+    for style, (name, points) in enumerate(series.items()):
+        placed = tuple(
+            ChartPoint(
+                scale.x(each.epoch),
+                scale.y(each.share),
+                scale.y(each.interval[0]),
+                scale.y(each.interval[1]),
+                f"{name}, epoch {each.epoch}: {percent(each.share)} of {each.images}",
+                each.epoch == marked,
+            )
+            for each in points
+        )
+        lines.append(ChartLine(name, style % 6, (placed,), placed[-1].x + 12, placed[-1].y + 4))
+    labels = _spread([line.label_y for line in lines])
+    return Chart(
+        width=width,
+        height=HEIGHT,
+        left=LEFT,
+        right=width - NAMES,
+        bottom=HEIGHT - BOTTOM,
+        lines=tuple(_moved(line, y) for line, y in zip(lines, labels, strict=True)),
+        x_ticks=_x_ticks(scale),
+        y_ticks=tuple(Tick(scale.y(step / 4), percent(step / 4)) for step in range(5)),
+        control=None,
+        control_label_y=0.0,
+        unplaced=(),
+        summary="; ".join(f"{line.run}: {line.segments[0][0].text} to {line.segments[0][-1].text}" for line in lines),
+    )
+
+
 class _Scale:
     """Epochs and rates to pixels."""
 
-    def __init__(self, epochs: Sequence[int], top: float, width: int) -> None:
+    def __init__(self, epochs: Sequence[int], top: float, width: int, right: int = RIGHT) -> None:
         self.epochs = sorted(set(epochs))
         self.top = top
         self.width = width
+        self.right = right
 
     def x(self, epoch: int) -> float:
         first, last = self.epochs[0], self.epochs[-1]
-        inner = self.width - LEFT - RIGHT - 24
+        inner = self.width - LEFT - self.right - 24
         return LEFT + 12 + (inner / 2 if first == last else inner * (epoch - first) / (last - first))
 
     def y(self, rate: float) -> float:

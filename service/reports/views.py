@@ -28,6 +28,7 @@ from service.rankings.answering import answer_of
 from service.rankings.sweet_spot import find_sweet_spot
 from service.reports.charts import Chart, draw_chart
 from service.reports.evidence import EvidenceBox, evidence_boxes
+from service.reports.keepers import Baking, Keepers, bakings, keepers
 from service.reports.wording import check_label, state_label
 
 MINIATURE = "miniature"
@@ -207,6 +208,8 @@ class ReportView:
     facts: Mapping[str, str] = field(default_factory=dict)
     unverified: frozenset[str] = frozenset()
     audits: Mapping[str, Any] | None = None
+    bakings: tuple[Baking, ...] = ()
+    keepers: tuple[Keepers, ...] = ()
 
     @property
     def is_miniature(self) -> bool:
@@ -268,6 +271,7 @@ def build_view(
     ranking = rank(table, **(ranked_by or {}), among=racing)
     board, control, answer = ranking.board, ranking.control, ranking.recommendation
     compared = _runs_to_compare(board)
+    grids = _grids(kept, scenarios, answer.entry, picture_url)
     chronological = tuple(sorted(board, key=lambda entry: (entry.run, entry.epoch is None, entry.epoch or 0)))
     return ReportView(
         title=title,
@@ -280,13 +284,15 @@ def build_view(
         chronological=chronological,
         differences=ranking.runs.differences if ranking.runs else (),
         compared=compared,
-        grids=_grids(kept, scenarios, answer.entry, picture_url),
+        grids=grids,
         charts=tuple(draw_chart(chronological, control, answer.entry, width) for width in CHART_WIDTHS),
         detectors=tuple(sorted({f"{item.detector} {item.version}" for image in kept for item in image.findings})),
         planned=max(planned or 0, len(kept)),
         facts=dict(facts or {}),
         unverified=frozenset(unverified),
         audits=audits,
+        bakings=bakings(ranking, CHART_WIDTHS),
+        keepers=keepers(ranking, grids),
     )
 
 

@@ -59,7 +59,7 @@ def test_markdown_has_a_row_for_every_checkpoint(two_runs: TwoRuns) -> None:
 
 def test_a_single_page_needs_nothing_else(two_runs: TwoRuns) -> None:
     page = report(two_runs, "single-page").text
-    assert page.count('src="data:image/webp;base64,') == 30
+    assert page.count('src="data:image/webp;base64,') == 30 + page.count('class="keeper"')
     assert not re.search(r'(src|href)="(?!data:|#)', page)
     assert "http://" not in page.replace("http://www.w3.org", "")
     assert "/v1/images" not in page

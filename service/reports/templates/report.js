@@ -92,6 +92,12 @@
       event.preventDefault();
       show(index);
     });
+  for (const node of document.querySelectorAll("a.keeper"))
+    node.addEventListener("click", (event) => {
+      if (event.metaKey || event.ctrlKey || event.shiftKey || event.button) return;
+      event.preventDefault();
+      show(Number(node.dataset.keeper));
+    });
   dialog.addEventListener("click", (event) => {
     if (event.target === dialog || event.target.closest(".close")) dialog.close();
     const button = event.target.closest("[data-go]");
