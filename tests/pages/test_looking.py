@@ -167,4 +167,7 @@ def test_rounds_say_how_they_ended_and_show_every_seed_they_drew(seen: tuple[Tes
     page = client.get(f"/evaluations/{evaluation}", headers=BROWSER).text
     assert ENDINGS[board["decision"]["ended"]] in page
     assert str(escape(board["decision"]["sentences"][0])) in page
+    taken = client.get(f"/v1/evaluations/{evaluation}/report?format=html").text
+    assert "Use this checkpoint" not in taken
+    assert str(escape(board["decision"]["sentences"][0])) in taken.partition("Leaderboard")[0]
     client.delete(f"/v1/evaluations/{evaluation}")
