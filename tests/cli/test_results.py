@@ -45,7 +45,7 @@ def test_nothing_evaluated_yet_says_how_to_begin(capsys: Captured, tmp_path: Pat
 
 
 def test_two_sides_are_compared(capsys: Captured, data: Path) -> None:
-    assert run("compare", "control", "v1", "--second-epoch", "16", "--data-dir", data, "--json") == 0
+    assert run("compare", "control", "v1", "--second-epoch", "136", "--data-dir", data, "--json") == 0
     found = said(capsys)
     assert found["pairs"] == 2
     assert run("compare", "control", "v1", "--data-dir", data) == 0
