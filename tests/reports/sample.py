@@ -26,6 +26,11 @@ KINDS = {
     ("hands", "minor"): "minor_hand",
     ("fusion", "clear"): "fused_bodies",
     ("cast", "clear"): "extra_person",
+    ("eye_bleed", "clear"): "eye_color",
+    ("outfit_bleed", "clear"): "outfit",
+    ("face", "clear"): "broken_face",
+    ("ghost", "clear"): "doubled",
+    ("limbs", "clear"): "extra_leg",
 }
 POSES = {"together": "together", "hug": "hug", "piggyback": "piggyback", "kei-solo": "standing"}
 
@@ -89,7 +94,8 @@ def draw_pictures(images: list[ReportImage], suite: Suite, folder: Path) -> None
 
     folder.mkdir(parents=True, exist_ok=True)
     for image in images:
-        kinds = [KINDS[found.check, str(found.severity)] for found in image.findings if found.severity]
+        said = [(found.check, str(found.severity)) for found in image.findings if found.severity]
+        kinds = [KINDS[each] for each in said if each in KINDS]
         cast = suite.scenario(image.scenario).cast
         failures = tuple(Failure(kind) for kind in kinds if len(cast) == 2 or kind != "fused_bodies")
         people = tuple({"Kei": KEI, "Kana": KANA}[name] for name in cast)
