@@ -34,8 +34,9 @@ def test_runs_are_shown_with_what_was_recognised(idle: TestClient, loras: list[P
 def test_a_run_that_was_asked_for_is_chosen(idle: TestClient, loras: list[Path]) -> None:
     for run in ("a", "b", "c"):
         upload(idle, run, loras[0])
-    assert idle.get("/evaluations/new?run=b").text.count(" checked>") == 2  # its checkpoint, and the first suite
-    assert idle.get("/evaluations/new").text.count(" checked>") == 1
+    # The first suite and the same seeds for all are chosen anyway.
+    assert idle.get("/evaluations/new?run=b").text.count(" checked>") == 3
+    assert idle.get("/evaluations/new").text.count(" checked>") == 2
 
 
 def test_names_of_runs_are_text_and_never_markup(idle: TestClient, loras: list[Path]) -> None:
