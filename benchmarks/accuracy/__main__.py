@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -110,21 +109,11 @@ def _confusions(result: dict[str, Any]) -> list[str]:
 
 def generated(options: argparse.Namespace) -> None:
     """Judge the labelled pictures of the shipped checkpoints; those that are missing are made first."""
-    from benchmarks.labelling import SHIPPED, labelled_set
-    from benchmarks.labelling.compare import compare
     from benchmarks.labelling.compare import markdown as table
     from benchmarks.labelling.compare import summary as counted
-    from benchmarks.labelling.pictures import make_pictures
-    from detectors import open_detectors
-    from service.miniature import runs_folder
-    from service.suites import load_suite
+    from benchmarks.labelling.shipped import judge_shipped
 
-    cells, labels = labelled_set(SHIPPED)
-    runs = {name: runs_folder() / name for name in {cell.run for cell in cells if cell.file}}
-    for done in make_pictures(cells, runs, options.pictures, "miniature", "auto", 4):
-        print(f"\r{done}/{len(cells)} pictures", end="", file=sys.stderr, flush=True)
-    print(file=sys.stderr)
-    result = counted(compare(cells, labels, options.pictures, open_detectors(device="auto"), load_suite("keikana")))
+    result = counted(judge_shipped(options.pictures))
     print(json.dumps(result) if options.json else table(result))
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from benchmarks.audits import generated, miniature, simulated
 from benchmarks.audits.scoring import score
+from benchmarks.labelling.shipped import judge_shipped
 
 LABELS = (30, 100, 300)
 PARTS = ("simulated", "miniature", "generated")
@@ -32,7 +33,7 @@ def measure(seed: int, quick: bool, images: int, parts: Sequence[str], pictures:
     if "miniature" in parts:
         runs["miniature"] = {f"{name} error": run for name, run in miniature.judged(images, seed).items()}
     if "generated" in parts:
-        runs["generated"] = {"the detectors' own error": generated.as_run(generated.labelled(pictures))}
+        runs["generated"] = {"the detectors' own error": generated.as_run(judge_shipped(pictures))}
     for part, named in runs.items():
         result[part] = {
             name: {

@@ -2,26 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from benchmarks.audits.scoring import Run
-from benchmarks.labelling import SHIPPED, labelled_set
-from benchmarks.labelling.compare import Compared, compare
-from benchmarks.labelling.pictures import make_pictures
-from detectors import Verdict, open_detectors
+from benchmarks.labelling.compare import Compared
+from detectors import Verdict
 from service.audits.counts import VERDICTS
-
-
-def labelled(pictures: Path) -> Compared:
-    """The shipped checkpoints' labelled pictures, judged; those that are missing in ``pictures`` are made first."""
-    from service.miniature import runs_folder
-    from service.suites import load_suite
-
-    cells, labels = labelled_set(SHIPPED)
-    runs = {name: runs_folder() / name for name in {cell.run for cell in cells if cell.file}}
-    for _ in make_pictures(cells, runs, pictures, "miniature", "auto", 4):
-        pass
-    return compare(cells, labels, pictures, open_detectors(device="auto"), load_suite("keikana"))
 
 
 def as_run(compared: Compared) -> Run:
