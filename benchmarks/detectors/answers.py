@@ -7,22 +7,6 @@ from benchmarks.miniature.truth import Drawing
 from detectors import Character, Expectation
 from detectors.expectations import changed
 
-CHECKS = (
-    "cast",
-    "ahoge_bleed",
-    "ahoge_missing",
-    "hair_bleed",
-    "eye_bleed",
-    "outfit_bleed",
-    "fusion",
-    "hands",
-    "limbs",
-    "identity",
-    "face",
-    "ghost",
-    "pose",
-    "follow_through",
-)
 WORST_HANDS = ("lost", "fused", "minor", "holds")
 BLEED = {
     "hair_bleed": ("hair_color", "hair_length"),

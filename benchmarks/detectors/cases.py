@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.detectors.answers import CHECKS, answers_of, outcome_of
+from benchmarks.detectors.answers import answers_of, outcome_of
 from benchmarks.detectors.sampling import SEED_RANGES, Split, scene_of
 from benchmarks.miniature.drawing import draw
 from benchmarks.miniature.scenes import (
@@ -26,6 +26,7 @@ from benchmarks.miniature.scenes import (
 )
 from benchmarks.miniature.truth import Drawing
 from detectors import Attributes, Change, Character, Expectation
+from detectors.profiles.table import CHECKS
 
 __all__ = ["CHECKS", "NAMES", "Case", "case_of", "character"]
 
