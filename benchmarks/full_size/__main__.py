@@ -64,7 +64,7 @@ def main() -> int:
         return 2
     from detectors import open_detectors
 
-    ceiling = round(ceiling_tflops(device, 8192 if options.size == "full" else 256), 1)
+    ceiling = round(ceiling_tflops(device, 8192 if options.size == "full" else 256), 1 if device.type == "cuda" else 4)
     result: dict[str, Any] = {"size": options.size, "steps": options.steps, "rank": options.rank, **machine(device)}
     detectors = open_detectors("miniature")
     for part in options.parts:

@@ -59,4 +59,5 @@ def _measure(card: Card, options: Any, device: torch.device) -> dict[str, Any]:
 def _cap(device: torch.device, gib: float | None) -> None:
     if device.type == "cuda":
         total = torch.cuda.get_device_properties(device).total_memory
-        torch.cuda.set_per_process_memory_fraction(1.0 if gib is None else gib * 2**30 / total, device)
+        share = 1.0 if gib is None else gib * 2**30 / total
+        torch.cuda.set_per_process_memory_fraction(share, torch.cuda.current_device())

@@ -63,11 +63,12 @@ def watched(device: torch.device) -> Iterator[Busy]:
     if device.type != "cuda" or tool is None:
         yield busy
         return
-    index = str(device.index or 0)
+    # By its own name: numbers count from the first card of the machine, whatever this process may see of them.
+    uuid = str(torch.cuda.get_device_properties(device).uuid)
     command = [
         tool,
         "-i",
-        index,
+        uuid if uuid.startswith("GPU-") else f"GPU-{uuid}",
         "--query-gpu=utilization.gpu",
         "--format=csv,noheader,nounits",
         "-lms",

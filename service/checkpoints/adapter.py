@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -43,9 +44,16 @@ class Adapter:
         names = dict.fromkeys(module.layout.component for module in self.modules)
         return {name: tuple(m for m in self.modules if m.layout.component == name) for name in names}
 
+    @cached_property
+    def likeness(self) -> tuple[Any, ...]:
+        """Names and shapes of everything in the file: files with the same go to the same places of a base."""
+        return tuple((module.layout.key, *sorted(module.layout.shapes.items())) for module in self.modules)
+
     def to(self, device: torch.device) -> Adapter:
-        """The same adapter with every factor on another device."""
-        return Adapter(self.path, tuple(module.to(device) for module in self.modules), self.tensors)
+        """The same adapter with every factor on another device; itself if all are there already."""
+        modules = tuple(module.to(device) for module in self.modules)
+        same = all(one is other for one, other in zip(modules, self.modules, strict=True))
+        return self if same else Adapter(self.path, modules, self.tensors)
 
     def pinned(self) -> Adapter:
         """The same adapter in pinned memory, from which a copy to the GPU does not wait for the CPU."""

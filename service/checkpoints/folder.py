@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from service.checkpoints.adapter import Adapter
-from service.checkpoints.differences import add_difference
+from service.checkpoints.differences import add_difference, write_sum
 from service.checkpoints.header import read_header
 from service.checkpoints.layout import ModuleLayout, difference_problem, read_layout
 from service.checkpoints.naming import TRANSFORMER, ModuleName, NameMap
@@ -48,7 +48,7 @@ class Folder:
         self._base: dict[torch.nn.Parameter, torch.Tensor] = {}
         self._changed: set[torch.nn.Parameter] = set()
         self._placed: dict[tuple[Adapter, torch.device], Adapter] = {}
-        self._known: dict[tuple[Any, ...], list[torch.nn.Module]] = {}
+        self._known: dict[tuple[Any, ...], list[tuple[torch.nn.Parameter, int, str]]] = {}
 
     def fold(self, adapters: Sequence[tuple[Adapter, float]]) -> FoldReport:
         """Put the adapters, and only these, into the weights.
@@ -84,22 +84,26 @@ class Folder:
         """For each weight to change, which adapter's which module changes it, in which role, how strongly."""
         plan: dict[torch.nn.Parameter, list[tuple[Adapter, int, str, float]]] = {}
         for adapter, scale in adapters:
-            layouts = [module.layout for module in adapter.modules]
-            targets = self._targets_of(adapter, layouts)
-            for index, (layout, target) in enumerate(zip(layouts, targets, strict=True)):
-                roles = ("weight",) * (set(layout.names) != {"diff_b"}) + ("bias",) * ("diff_b" in layout.names)
-                for role in roles:
-                    parameter = _parameter(target, role)
-                    _require_writable(layout.key, parameter)
-                    plan.setdefault(parameter, []).append((adapter, index, role, scale))
+            for parameter, index, role in self._targets_of(adapter):
+                plan.setdefault(parameter, []).append((adapter, index, role, scale))
         return plan
 
-    def _targets_of(self, adapter: Adapter, layouts: Sequence[ModuleLayout]) -> list[torch.nn.Module]:
-        """Where a file's modules go; the epochs of a run have the same names and shapes, so it is looked up once."""
-        likeness = tuple((layout.key, *sorted(layout.shapes.items())) for layout in layouts)
-        if likeness not in self._known:
-            self._known[likeness] = _targets(adapter.path, layouts, self._names, self._modules)
-        return self._known[likeness]
+    def _targets_of(self, adapter: Adapter) -> list[tuple[torch.nn.Parameter, int, str]]:
+        """What each module of a file changes: a weight, by which module, in which role.
+
+        The epochs of a run have the same names and shapes, so it is looked up once.
+        """
+        if adapter.likeness not in self._known:
+            layouts = [module.layout for module in adapter.modules]
+            found = []
+            for index, target in enumerate(_targets(adapter.path, layouts, self._names, self._modules)):
+                names = set(layouts[index].names)
+                for role in ("weight",) * (names != {"diff_b"}) + ("bias",) * ("diff_b" in names):
+                    parameter = _parameter(target, role)
+                    _require_writable(layouts[index].key, parameter)
+                    found.append((parameter, index, role))
+            self._known[adapter.likeness] = found
+        return self._known[adapter.likeness]
 
     def _place(self, plan: Mapping[torch.nn.Parameter, list[tuple[Adapter, int, str, float]]]) -> None:
         """Move each adapter's factors to its weights' device once; those of the last fold stay there while in use."""
@@ -114,6 +118,11 @@ class Folder:
         if parameter not in self._base:
             self._base[parameter] = self._kept(parameter)
         base = self._base[parameter].to(parameter.device, non_blocking=True)
+        self._changed.add(parameter)
+        if len(live) == 1 and live[0][2] == "weight":
+            adapter, index, _, scale = live[0]
+            if write_sum(parameter, base, self._placed[adapter, parameter.device].modules[index], scale):
+                return
         # Copied even when the base is fp32 already: the kept weights are never written to.
         total = base.to(torch.float32, copy=True)
         total = total.flatten(1) if total.dim() > 1 else total
@@ -123,7 +132,6 @@ class Folder:
                 total.add_(module.factors["diff_b"].float(), alpha=scale)
             else:
                 add_difference(total, base, module, scale)
-        self._changed.add(parameter)
         parameter.copy_(total.view(parameter.shape))
 
     def _kept(self, parameter: torch.nn.Parameter) -> torch.Tensor:

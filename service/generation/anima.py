@@ -22,7 +22,7 @@ from service.generation.er_sde import FlowMatchERSDEScheduler, simple_schedule
 from service.generation.errors import PromptTooLong, UnusableBase, UnusableSettings
 from service.generation.original import AnimaFiles
 from service.generation.port import GenerationSettings
-from service.generation.single_frame import use_single_frame
+from service.generation.single_frame import use_channels_last, use_single_frame
 
 MODELS = ("transformer", "text_encoder", "text_conditioner", "vae")
 BLOCKS = ("CosmosTransformerBlock",)
@@ -61,12 +61,15 @@ class AnimaGenerator(DiffusersGenerator[torch.Tensor]):
         use_single_frame(components["vae"])
         if components["vae"].device.type == "cuda":
             components["vae"].enable_slicing()  # one image fills a GPU; a whole batch would only fill its memory
+            use_channels_last(components["vae"])
         shift = components["scheduler"].config.shift
         self._scheduler = FlowMatchERSDEScheduler(shift=shift) if settings.sampler == "er_sde" else None
         with quiet_diffusers():
             self._text_pipeline, self._image_pipeline = self._pipelines(settings.guidance)
         folded = {name: components[name] for name in ("transformer", *sorted(TEXT_MODELS))}
         super().__init__(folded, TEXT_MODELS, settings, identity=identity, extra=extra, card=card, blocks=BLOCKS)
+        if self._compiled:
+            components["vae"].decoder.compile(dynamic=False)
 
     @classmethod
     def from_components(

@@ -80,4 +80,5 @@ def read_ahead(path: Path, device: torch.device) -> Adapter:
         placed = pinned.to(device)
     # From here on any stream may read it; it is freed only when the next fold has long ended.
     side.synchronize()
+    _ = placed.likeness  # worked out here, beside the work that goes on
     return placed

@@ -82,8 +82,12 @@ class SDXLGenerator(DiffusersGenerator[SDXLText]):
         self._pipeline.set_progress_bar_config(disable=True)
         if components["vae"].device.type == "cuda":
             components["vae"].enable_slicing()  # one image fills a GPU; a whole batch would only fill its memory
+            for name in ("unet", "vae"):
+                components[name].to(memory_format=torch.channels_last)  # as its tensor cores read kernels
         folded = {name: components[name] for name in ("unet", *sorted(TEXT_MODELS))}
         super().__init__(folded, TEXT_MODELS, settings, identity=identity, extra=extra, card=card, blocks=BLOCKS)
+        if self._compiled:
+            components["vae"].decoder.compile(dynamic=False)
         self._fingerprint["prediction"] = parts["scheduler"].config.prediction_type
 
     @classmethod

@@ -2,7 +2,8 @@
 
 ``AutoencoderKLQwenImage`` is a causal video autoencoder. A single picture is padded with empty frames in front, so the
 earlier temporal slices of each kernel only ever multiply zeros: dropping them gives the same values (up to the order of
-summation) several times faster on a CPU. Gradients flow, so a VAE can also be trained in this form.
+summation) several times faster on a CPU. The copies of every layer's input that are kept for the next frame are not
+made either. Gradients flow, so a VAE can also be trained in this form.
 
 A converted VAE keeps the names of its weights but not their shapes. Call :func:`restore_video_convolutions` before
 ``save_pretrained``, and load a saved folder before converting.
@@ -71,6 +72,17 @@ def use_single_frame(vae: nn.Module) -> None:
     for parent, name, module in _convolutions(vae):
         if not isinstance(module, SingleFrameConv):
             setattr(parent, name, SingleFrameConv(module).train(module.training))
+    for part in (vae.encoder, vae.decoder):
+        assert isinstance(part, nn.Module)
+        if not part._forward_pre_hooks:
+            part.register_forward_pre_hook(_without_cache, with_kwargs=True)
+
+
+def use_channels_last(vae: nn.Module) -> None:
+    """Store a converted VAE's kernels as a GPU's tensor cores read them; activations follow. Values stay the same."""
+    for module in vae.modules():
+        if isinstance(module, (SingleFrameConv, nn.Conv2d)):
+            module.weight.data = module.weight.data.to(memory_format=torch.channels_last)
 
 
 def restore_video_convolutions(vae: nn.Module) -> None:
@@ -81,6 +93,14 @@ def restore_video_convolutions(vae: nn.Module) -> None:
     for parent, name, module in _convolutions(vae):
         if isinstance(module, SingleFrameConv):
             setattr(parent, name, module.to_video())
+    for part in (vae.encoder, vae.decoder):
+        assert isinstance(part, nn.Module)
+        part._forward_pre_hooks.clear()
+
+
+def _without_cache(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], Any]:
+    """Nothing is kept for a next frame: without a cache the same layers compute the first frame's values."""
+    return args[:1], {}
 
 
 def _convolutions(vae: nn.Module) -> list[tuple[nn.Module, str, QwenImageCausalConv3d]]:
