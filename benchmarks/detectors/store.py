@@ -209,9 +209,11 @@ class Drawings:
         self.count = len(self.tensors["images"])
         self._boxes: Tensor | None = None
 
-    def pick(self, amount: int, generator: torch.Generator) -> Tensor:
-        """Random indices, (amount,)."""
-        return torch.randint(self.count, (amount,), generator=generator).to(self.device)
+    def pick(self, amount: int, generator: torch.Generator, shares: Tensor | None = None) -> Tensor:
+        """Random indices, (amount,); with ``shares`` (count,) of the CPU each as often as its share says."""
+        if shares is None:
+            return torch.randint(self.count, (amount,), generator=generator).to(self.device)
+        return torch.multinomial(shares, amount, replacement=True, generator=generator).to(self.device)
 
     def images(self, index: Tensor, soften: float = 0.0) -> Tensor:
         """Pictures (B, 3, H, W) in 0..1; a share ``soften`` of those that have a softened twin is replaced by it."""
