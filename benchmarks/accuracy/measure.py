@@ -25,7 +25,10 @@ VARIANTS = (
     ("ahoge_tuft", "ahoge_bleed", ("minor", "fails")),
     ("hands_lost", "hands", ("lost",)),
     ("hands_fused", "hands", ("fused",)),
+    ("hands_lost_as_drawn", "hands_as_drawn", ("lost",)),
 )
+# A truth that another check's findings are compared with, besides that check's own; see ``Case.truth``.
+ANSWERED_BY = {"hands_as_drawn": "hands"}
 # A check that has a stricter name of its own for what counts.
 POSITIVE = {"hands": ("lost", "fused")}
 BINS = 10
@@ -79,7 +82,8 @@ class Counts:
         wrong = set()
         for (check, character), truth in case.truth.items():
             # What no detector answers is said once for the whole image.
-            finding = given.get((check, character)) or given.get((check, None))
+            asked = ANSWERED_BY.get(check, check)
+            finding = given.get((asked, character)) or given.get((asked, None))
             if truth is None or finding is None:
                 continue
             answer = answer_of(finding)

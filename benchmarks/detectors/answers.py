@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.detectors.truths import Drawn, arms_of, drawn, face_of, fused, ghost_of, limbs_of, scale_of
+from benchmarks.detectors.truths import Drawn, arms_of, drawn, face_of, fused, ghost_of, kinds_of, limbs_of, scale_of
 from benchmarks.miniature.truth import Drawing
 from detectors import Character, Expectation
 from detectors.expectations import changed
@@ -44,8 +44,9 @@ def _about(drawing: Drawing, expectation: Expectation, index: int, member: Chara
         truth["ahoge_bleed", name] = {"ahoge": "fails", "tuft": "minor", "none": "holds"}.get(shown.ahoge or "")
     for check, attributes in BLEED.items():
         truth[check, name] = _bleed(shown, expectation, member, attributes)
-    states = {hand.state for hand in drawing.people[index].hands} - {"occluded"}
-    truth["hands", name] = min(states, key=WORST_HANDS.index, default=None)
+    drawn_as = truth["hands_as_drawn", name] = _hands(drawing, index)
+    lost_with_arm = "missing_arm" in kinds_of(drawing, index) and drawn_as != "lost"
+    truth["hands", name] = None if lost_with_arm or not _told(shown, expectation, member) else drawn_as
     for check, found, good in (
         ("limbs", limbs_of(drawing, index), "whole"),
         ("face", face_of(drawing, index), "whole"),
@@ -56,9 +57,21 @@ def _about(drawing: Drawing, expectation: Expectation, index: int, member: Chara
     asked = expectation.changed(name)
     if asked:
         truth["follow_through", name] = _followed(shown, member, asked)
-    if arms_of(drawing, index) == "behind":
-        truth["hands", name] = "hidden"
     return truth
+
+
+def _hands(drawing: Drawing, index: int) -> str | None:
+    """The worst visible hand as drawn, ``hidden`` behind the back, or ``None`` where something covers both."""
+    if arms_of(drawing, index) == "behind":
+        return "hidden"
+    states = {hand.state for hand in drawing.people[index].hands} - {"occluded"}
+    return min(states, key=WORST_HANDS.index, default=None)
+
+
+def _told(shown: Drawn, expectation: Expectation, member: Character) -> bool:
+    """Whether she looks more like herself than like another of the cast: else nobody can tell whose hand it is."""
+    own = share(shown, expectation, member)
+    return all(share(shown, expectation, other) < own for other in expectation.cast if other is not member)
 
 
 def value(shown: Drawn, attribute: str) -> str:

@@ -94,7 +94,8 @@ def drawn(drawing: Drawing, index: int) -> Drawn:
     )
 
 
-def _kinds(drawing: Drawing, index: int) -> set[str]:
+def kinds_of(drawing: Drawing, index: int) -> set[str]:
+    """The faults that a person is drawn with."""
     return {f.kind for f in drawing.scene.failures if f.person == index and not drawing.people[index].extra}
 
 
@@ -109,7 +110,7 @@ def role_of(drawing: Drawing, index: int) -> str | None:
 
 def limbs_of(drawing: Drawing, index: int) -> str | None:
     """One of ``LIMBS``; ``None`` where the fault cannot be seen."""
-    kinds, scene = _kinds(drawing, index), drawing.scene
+    kinds, scene = kinds_of(drawing, index), drawing.scene
     legs = kinds & {"extra_leg", "missing_leg"}
     hidden = scene.distance == "close" or (scene.pose, index) == ("lap sit", 0)
     if legs and hidden and not kinds & {"extra_arm", "missing_arm"}:
@@ -124,12 +125,12 @@ def face_of(drawing: Drawing, index: int) -> str | None:
     person = drawing.people[index]
     if float(person.parts["head"].sum()) < _CLEAR_FACE * scale_of(drawing) ** 2:
         return None
-    return "broken" if "broken_face" in _kinds(drawing, index) else "whole"
+    return "broken" if "broken_face" in kinds_of(drawing, index) else "whole"
 
 
 def ghost_of(drawing: Drawing, index: int) -> str | None:
     """One of ``GHOSTS``; ``None`` for a person beside whom another one's ghost may lie."""
-    own, every = _kinds(drawing, index), {f.kind for f in drawing.scene.failures}
+    own, every = kinds_of(drawing, index), {f.kind for f in drawing.scene.failures}
     if "burnt" in every:
         return "burnt"
     for kind in ("doubled", "leftover"):

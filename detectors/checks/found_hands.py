@@ -20,7 +20,7 @@ class FoundHands(Check):
     """
 
     name: ClassVar[str] = "hands"
-    version: ClassVar[str] = "found 1"
+    version: ClassVar[str] = "found 2"
     networks: ClassVar[tuple[str, ...]] = ("anime_person", "anime_head", "anime_hand", "hand_landmarker")
 
     def detect(self, context: Context) -> list[Finding]:

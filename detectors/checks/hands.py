@@ -10,7 +10,7 @@ import numpy as np
 
 from detectors.checks.base import Check
 from detectors.context import Context, Hand, Person
-from detectors.crops import FRAME_SIZE
+from detectors.crops import FRAME_SIZE, Box
 from detectors.findings import Finding, Severity, Verdict
 from detectors.thresholds import Thresholds
 from detectors.vocabulary import ARMS, HAND_STATES, ROLES
@@ -41,7 +41,7 @@ class Hands(Check):
     """The worst of each character's visible hands: lost is worse than fused, fused worse than slightly off."""
 
     name: ClassVar[str] = "hands"
-    version: ClassVar[str] = "3"
+    version: ClassVar[str] = "4"
     networks: ClassVar[tuple[str, ...]] = ("people", "heads", "likeness", "hands", "bodies")
 
     def detect(self, context: Context) -> list[Finding]:
@@ -62,7 +62,11 @@ class Hands(Check):
         evidence |= {"arms_seen": len(own), "arms_expected": sure}
         if traces < sure:
             return self._missing(context, name, person, sure - traces, evidence)
-        visible = [hand for hand in self.real(own) if self.large(hand)]
+        ends = self.real(own)
+        if arms_of(person) != "free":
+            evidence["arms"] = arms_of(person)
+            ends = uncovered(ends)
+        visible = [hand for hand in ends if self.large(hand)]
         if not visible:
             reason = f"{name}'s hands are too small to be judged" if own else f"no hand of {name} is visible"
             return self.not_measurable(reason, name, **evidence)
@@ -107,10 +111,24 @@ class Hands(Check):
         return max(x1 - x0, y1 - y0) >= self.thresholds.small_hand
 
 
+def arms_of(person: Person) -> str:
+    """What a person does with her arms, one of ``ARMS``; ``free`` where no network says."""
+    return ARMS[int(np.argmax(person.answers["arms"]))] if "arms" in person.answers else "free"
+
+
+def uncovered(ends: Sequence[Hand]) -> list[Hand]:
+    """Of the ends of arms that are crossed or behind the back, the one that shows a hand best.
+
+    The other hand lies under an arm or behind the body. What shows of it looks like a stump, and is none.
+    """
+    return sorted(ends, key=lambda end: -(end.heat + end.seen))[:1]
+
+
 def sure_hands(context: Context, index: int) -> int:
     """How many hands of a person must be visible in the asked pose; 0 where something may hide them.
 
-    Arms that are crossed or behind the back hide them, and so does a pose that is not the asked one.
+    Arms that are crossed or behind the back hide them, so does a pose that is not the asked one, and so may somebody
+    who stands so near that the boxes overlap.
     """
     pose, people, person = context.expectation.pose, context.people, context.people[index]
     if (
@@ -124,6 +142,8 @@ def sure_hands(context: Context, index: int) -> int:
     x0, _, x1, _ = person.box
     if person.head is None or x0 <= 1 or x1 >= FRAME_SIZE - 1:
         return 0
+    if pose == "apart" and any(_overlap(person.box, other.box) for other in people if other is not person):
+        return 0
     tops = [other.head.box[1] if other.head else other.box[1] for other in people]
     highest = tops.index(min(tops))
     return _SURE_HANDS[pose][0 if index == highest else 1]
@@ -131,9 +151,12 @@ def sure_hands(context: Context, index: int) -> int:
 
 def _as_asked(person: Person, pose: str) -> bool:
     """Whether a person's arms are free and what she does belongs to a pose."""
-    arms, role = ARMS[int(np.argmax(person.answers["arms"]))], ROLES[int(np.argmax(person.answers["role"]))]
-    standing = {"standing", "apart"}
-    return arms == "free" and (role.startswith(pose) or {role, pose} <= standing)
+    role, standing = ROLES[int(np.argmax(person.answers["role"]))], {"standing", "apart"}
+    return arms_of(person) == "free" and (role.startswith(pose) or {role, pose} <= standing)
+
+
+def _overlap(one: Box, other: Box) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
 def broken(hand: Hand) -> float:

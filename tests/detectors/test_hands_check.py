@@ -13,6 +13,7 @@ from detectors.checks import Hands
 from detectors.checks.hands import state_of, sure_hands
 from detectors.context import Context, Hand, Head, Person
 from detectors.thresholds import Thresholds
+from detectors.vocabulary import ARMS, ROLES
 from tests.detectors.cases import expectation, scene
 
 LIMITS = Thresholds(
@@ -83,6 +84,30 @@ def test_bare_skin_that_only_one_network_takes_for_a_hand_is_none() -> None:
     knee = hand(0, (0.0, 0.01, 0.98, 0.01), heat=0.7, seen=0.1)
     assert judge(hand(0), hand(0, heat=0.6), knee)["kei"].verdict is Verdict.HOLDS
     assert judge(replace(knee, owner=1))["kana"].verdict is Verdict.NOT_MEASURABLE
+
+
+def held(seen: Context, arms: str) -> Context:
+    """The same picture with the first person's arms crossed or behind the back."""
+    odds = {"arms": tuple(float(word == arms) for word in ARMS), "role": tuple(float(r == "apart") for r in ROLES)}
+    first = replace(seen.people[0], answers=odds)
+    return replace(seen, people=(first, *seen.people[1:]))
+
+
+def test_of_crossed_arms_the_hand_that_shows_is_judged() -> None:
+    stump = hand(0, LOST, heat=0.95, seen=0.0)
+    assert judge(hand(0), stump)["kei"].severity is Severity.LOST
+    [found, _] = Hands(LIMITS).detect(held(context(hand(0), stump), "crossed"))
+    assert (found.verdict, found.evidence["arms"]) == (Verdict.HOLDS, "crossed")
+    [gone, _] = Hands(LIMITS).detect(held(context(stump, replace(stump, heat=0.8)), "crossed"))
+    assert gone.severity is Severity.LOST
+
+
+def test_a_neighbour_may_cover_a_hand_of_somebody_in_a_row() -> None:
+    asked = expectation(scene("apart"))
+    room = Context((256, 256), 1.0, asked, (person(10, 40), person(150, 40)),
+                   Assignment({"kei": 0, "kana": 1}, kind="clear"))  # fmt: skip
+    assert sure_hands(room, 0) == 2
+    assert sure_hands(replace(room, people=(person(10, 40), person(85, 40))), 0) == 0
 
 
 def test_nobody_has_three_arms() -> None:

@@ -1,0 +1,49 @@
+"""The right answers about hands: as drawn, and where nobody could tell."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from benchmarks.accuracy.measure import Counts, figures
+from benchmarks.detectors.answers import answers_of
+from benchmarks.detectors.cases import Case, character
+from benchmarks.miniature.drawing import draw
+from benchmarks.miniature.scenes import KANA, KEI, Failure, Scene
+from detectors import Expectation, Finding, Severity, Verdict
+from detectors.assignment import Assignment
+from detectors.context import Context
+
+CAST = (character("kei", KEI), character("kana", KANA))
+
+
+def truths(scene: Scene) -> dict[tuple[str, str | None], str | None]:
+    return answers_of(draw(scene), Expectation(CAST, "apart", False, "middle", ("hands",)))
+
+
+def test_a_hand_that_went_with_its_arm_is_counted_by_limbs_alone() -> None:
+    apart = Scene((KEI, KANA), "apart", failures=(Failure("missing_arm", 0),), seed=3)
+    found = truths(apart)
+    assert (found["hands", "kei"], found["hands_as_drawn", "kei"], found["limbs", "kei"]) == (None, "holds", "fails")
+    assert found["hands", "kana"] == "holds"
+
+
+def test_nobody_can_tell_whose_hand_it_is_of_two_who_look_alike() -> None:
+    lost = (Failure("lost_hand", 0),)
+    found = truths(Scene((KEI, KANA), "apart", failures=lost, seed=3))
+    assert (found["hands", "kei"], found["hands", "kana"]) == ("lost", "holds")
+    twins = truths(Scene((replace(KANA, ahoge=False), KANA), "apart", failures=lost, seed=3))
+    assert (twins["hands", "kei"], twins["hands_as_drawn", "kei"], twins["hands", "kana"]) == (None, "lost", "holds")
+
+
+def test_both_ways_of_counting_read_the_same_finding() -> None:
+    drawing = draw(Scene((KEI, KANA), "apart", failures=(Failure("missing_arm", 0),), seed=3))
+    expectation = Expectation(CAST, "apart", False, "middle", ("hands",))
+    case = Case(drawing, drawing.image, expectation, answers_of(drawing, expectation), None, frozenset())
+    said = [
+        Finding("hands", Verdict.FAILS, "hands", "4", "kei", Severity.LOST),
+        Finding("hands", Verdict.HOLDS, "hands", "4", "kana"),
+    ]
+    counts = Counts()
+    counts.add(case, Context((256, 256), 1.0, expectation, (), Assignment({}, kind="clear")), said)
+    assert figures(counts, "hands", ("lost",))["n"] == 1
+    assert figures(counts, "hands_as_drawn", ("lost",))["precision"] == 0
