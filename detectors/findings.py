@@ -10,6 +10,10 @@ UNANSWERED = "unanswered"
 """Stands for the detector where a profile has none for a check: such a check says nothing about an image."""
 
 
+MISSING_BOX = "missing_box"
+"""Key of the evidence that something expected is not in the picture: the box where it was expected."""
+
+
 class Verdict(StrEnum):
     """The four answers a check can give."""
 
@@ -53,6 +57,11 @@ class Finding:
     score: float | None = None
     evidence: dict[str, Any] = field(default_factory=dict)
     reason: str = ""
+
+    @property
+    def by_absence(self) -> bool:
+        """Whether it fails because something expected is not in the picture, and not because of what is."""
+        return self.verdict is Verdict.FAILS and MISSING_BOX in self.evidence
 
     def to_json(self) -> dict[str, Any]:
         """A dictionary of plain JSON values; :meth:`from_json` is its inverse."""

@@ -28,7 +28,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1, help="seed of every simulation")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--quick", action="store_true", help="fewer races, in under a minute; intervals say how few")
-    parser.add_argument("--only", choices=["coverage", "images", "stopping", "findings"], help="one part")
+    parser.add_argument(
+        "--only", choices=["coverage", "images", "stopping", "findings", "second-look"], help="one part"
+    )
     given = parser.parse_args()
     result = measure(given.seed, given.quick, given.only)
     if given.json:
@@ -59,6 +61,8 @@ def measure(seed: int, quick: bool, only: str | None = None) -> dict[str, Any]:
         result["stopping"] = stops
     if only == "findings":
         result["findings"] = importlib.import_module("benchmarks.decisions.findings").measure(seed, quick)
+    if only == "second-look":
+        result["second_look"] = importlib.import_module("benchmarks.decisions.second_look").measure(seed, quick)
     result["seconds"] = round(time.monotonic() - started, 1)
     return result
 

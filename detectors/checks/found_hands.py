@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from detectors.checks.base import Check
 from detectors.checks.hands import sure_hands
 from detectors.context import Context
-from detectors.findings import Finding, Severity, Verdict
+from detectors.findings import MISSING_BOX, Finding, Severity, Verdict
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class FoundHands(Check):
                 f"{missing} of the hands of {name} that nothing can cover {'is' if missing == 1 else 'are'} not there",
                 character=name,
                 severity=Severity.LOST,
-                evidence=evidence | {"missing_box": context.box(person.box)},
+                evidence=evidence | {MISSING_BOX: context.box(person.box)},
             )
         reason = f"the hands of {name} that must show are there; whether they are whole is not judged"
         return self.finding(Verdict.HOLDS, reason, character=name, evidence=evidence)

@@ -11,7 +11,7 @@ import numpy as np
 from detectors.checks.base import Check
 from detectors.context import Context, Hand, Person
 from detectors.crops import FRAME_SIZE, Box
-from detectors.findings import Finding, Severity, Verdict
+from detectors.findings import MISSING_BOX, Finding, Severity, Verdict
 from detectors.thresholds import Thresholds
 from detectors.vocabulary import ARMS, HAND_STATES, ROLES
 
@@ -87,7 +87,7 @@ class Hands(Check):
         )
 
     def _missing(self, context: Context, name: str, person: Person, missing: int, evidence: dict[str, Any]) -> Finding:
-        evidence["missing_box"] = context.box(person.box)
+        evidence[MISSING_BOX] = context.box(person.box)
         return self.finding(
             Verdict.FAILS,
             f"{missing} of the hands of {name} that nothing can cover {'is' if missing == 1 else 'are'} not there",

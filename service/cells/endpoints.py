@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
@@ -13,7 +14,7 @@ from detectors import Finding
 from service.cells.drawing import LAYERS, Layer, crop, thumbnail
 from service.cells.pieces import pieces_of
 from service.cells.repository import CellFilter
-from service.cells.schemas import BriefFinding, CellPage, PieceOut, WholeCell, WholeCellPage
+from service.cells.schemas import BriefFinding, CellPage, ElsewhereOut, PieceOut, WholeCell, WholeCellPage
 from service.cells.service import SeenCell, version_of
 from service.errors import InvalidInput
 from service.evaluations.dependencies import Space
@@ -79,7 +80,9 @@ def get_cell(evaluation_id: str, cell_id: CellId, space: Space) -> WholeCell:
     """One cell with everything behind its verdicts, the addresses of its pictures, and the control beside it."""
     seen = space.cells.get(evaluation_id, cell_id)
     prompt = space.cells.request(evaluation_id).suite.scenario(seen.row.cell.scenario).prompt
-    return whole_cell(evaluation_id, seen, prompt, space.cells.control_of(evaluation_id, seen))
+    cell = whole_cell(evaluation_id, seen, prompt, space.cells.control_of(evaluation_id, seen))
+    elsewhere = [ElsewhereOut(**asdict(each)) for each in space.cells.elsewhere(evaluation_id, seen)]
+    return cell.model_copy(update={"elsewhere": elsewhere})
 
 
 @router.get(

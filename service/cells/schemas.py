@@ -60,6 +60,15 @@ class PieceOut(BaseModel):
     url: str = Field(description="The piece, enlarged. It never changes.", examples=["/v1/images/9f86/crop?box=…"])
 
 
+class ElsewhereOut(BaseModel):
+    """Something that is lost because it is not there, and the other pictures of the same prompt and seed."""
+
+    check: str = Field(description="Name of the check.", examples=["hands"])
+    character: str | None = Field(description="Whom it is about.")
+    shown: int = Field(description="Other pictures, the control's included, that show it. With 0 it may be covered.")
+    pictures: int = Field(description="Other pictures that were judged.")
+
+
 class WholeCell(CellOut):
     """A cell with everything behind its verdicts, and the addresses of its pictures."""
 
@@ -73,6 +82,9 @@ class WholeCell(CellOut):
     )
     pieces: list[PieceOut] = Field(description="Heads, hands, contact, people: pieces to enlarge.")
     control: int | None = Field(description="The control's cell with the same scenario and seed.", examples=[12])
+    elsewhere: list[ElsewhereOut] | None = Field(
+        None, description="What is lost because it is not there, on the other pictures; only of a cell asked for alone."
+    )
 
 
 class WholeCellPage(BaseModel):

@@ -20,7 +20,7 @@ from service.evaluations.repository import find as find_evaluation
 from service.evaluations.requests import EvaluationRequest
 from service.evaluations.service import run_names
 from service.generation.port import Pixels
-from service.rankings import CONTROL, CellOutcome, FindingRow, judge
+from service.rankings import CONTROL, CellOutcome, FindingRow, State, judge
 from service.storage.images import ImageStore
 from service.suites import Suite
 
@@ -51,6 +51,16 @@ class SeenCell:
     findings: tuple[Finding, ...]
     state: str
     severity: str | None
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """Something that is lost because it is not there: how many of the other pictures of its prompt and seed show it."""
+
+    check: str
+    character: str | None
+    shown: int
+    pictures: int
 
 
 @runtime_checkable
@@ -142,6 +152,22 @@ class CellService:
             control = list_contenders(session, evaluation_id)[0]
             return repository.find_place(session, control.id, seen.row.cell.scenario, seen.row.cell.seed)
 
+    def elsewhere(self, evaluation_id: str, seen: SeenCell) -> list[Elsewhere]:
+        """For everything that is lost because it is not there, whether others of the same prompt and seed show it."""
+        absent = [finding for finding in seen.findings if finding.by_absence]
+        if not absent:
+            return []
+        wanted = CellFilter(scenarios=[seen.row.cell.scenario], seeds=[seen.row.cell.seed])
+        with self._database.reading() as session:
+            places = self._places(session, evaluation_id)
+            rows = repository.list_cells(session, evaluation_id, wanted, 0, len(places))
+            others = self._seen(session, [row for row in rows if row.cell != seen.row.cell], places, wanted, True)
+        judged = [other for other in others if other.findings and other.state != State.INVALID]
+        return [
+            Elsewhere(item.check, item.character, sum(_shows(other, item) for other in judged), len(judged))
+            for item in absent
+        ]
+
     def request(self, evaluation_id: str) -> EvaluationRequest:
         """What an evaluation was asked to do.
 
@@ -202,6 +228,16 @@ class CellService:
             _judged(row, places[row.contender_id], findings.get(row.detection, ()) if row.detection else (), wanted)
             for row in rows
         ]
+
+
+def _shows(other: SeenCell, absent: Finding) -> bool:
+    """Whether another picture shows what is absent: what is there, however broken, could be judged."""
+    return any(
+        (each.check, each.character) == (absent.check, absent.character)
+        and each.verdict is not Verdict.NOT_MEASURABLE
+        and not each.by_absence
+        for each in other.findings
+    )
 
 
 def version_of(seen: SeenCell) -> str:

@@ -43,6 +43,7 @@ def outcome_table(
         check=found.check,
         character=found.character,
         grade=found.grade,
+        absent=found.absent,
         expected={scenario.name: set(scenario.checks) - unanswered for scenario in suite.scenarios},
         pinned=np.isin(seed, suite.pinned_seeds) if suite.pinned_seeds else None,
     )

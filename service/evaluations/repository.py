@@ -237,7 +237,7 @@ def store_detection(session: Session, image_sha256: str, key: str, judged: Judge
         touch(session, session.scalars(used).all())
     detection.failure = judged.failure
     rows = [
-        FindingRow(each.check, each.character, each.verdict, each.severity)
+        FindingRow(each.check, each.character, each.verdict, each.severity, each.by_absence)
         for each in judged.findings
         if each.detector != UNANSWERED  # the profile has nothing for it: in no rate, see ``unanswered_checks``
     ]

@@ -1,7 +1,7 @@
 """All that ranking needs of an image's findings, in one short text: ``cast::h ahoge_bleed:Kei:c hands:Kei:l``.
 
-A part per finding: check, character (empty for the whole image), and a letter for verdict and severity. Check and
-character names hold neither colons nor spaces.
+A part per finding: check, character (empty for the whole image), and a letter for verdict and severity; ``a`` is lost,
+because something expected is not there. Check and character names hold neither colons nor spaces.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ _LETTERS = {
     Grade.FUSED: "f",
     Grade.LOST: "l",
 }
-_GRADES = {letter: grade for grade, letter in _LETTERS.items()}
+_ABSENT = "a"
+_GRADES = {letter: grade for grade, letter in _LETTERS.items()} | {_ABSENT: Grade.LOST}
 
 
 def pack(rows: Iterable[FindingRow]) -> str:
@@ -34,9 +35,12 @@ def pack(rows: Iterable[FindingRow]) -> str:
     >>> pack([FindingRow("cast", None, Verdict.HOLDS), FindingRow("hands", "Kei", Verdict.FAILS)])
     'cast::h hands:Kei:c'
     """
-    return " ".join(
-        f"{row.check}:{row.character or ''}:{_LETTERS[grade_of(row.verdict, row.severity)]}" for row in rows
-    )
+    return " ".join(f"{row.check}:{row.character or ''}:{_letter(row)}" for row in rows)
+
+
+def _letter(row: FindingRow) -> str:
+    grade = grade_of(row.verdict, row.severity)
+    return _ABSENT if row.absent and grade is Grade.LOST else _LETTERS[grade]
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,7 @@ class Unpacked:
         check: shape ``(findings,)``, codes.
         character: shape ``(findings,)``, codes, or -1 for the whole image.
         grade: shape ``(findings,)``, :class:`service.rankings.Grade`.
+        absent: shape ``(findings,)``, whether it rests on something expected not being there.
     """
 
     checks: tuple[str, ...]
@@ -58,6 +63,7 @@ class Unpacked:
     check: Ints
     character: Ints
     grade: Ints
+    absent: NDArray[np.bool_]
 
 
 def unpack(texts: Sequence[str | None]) -> Unpacked:
@@ -72,18 +78,18 @@ def unpack(texts: Sequence[str | None]) -> Unpacked:
     characters: dict[str, int] = {}
     parts: dict[str, int] = {}
     found = [[parts.setdefault(part, len(parts)) for part in text.split()] for text in distinct]
-    columns = np.array([_codes(part, checks, characters) for part in parts], dtype=np.int64).reshape(-1, 3)
+    columns = np.array([_codes(part, checks, characters) for part in parts], dtype=np.int64).reshape(-1, 4)
     sizes = np.array([len(each) for each in found], dtype=np.int64)
     flat = np.array([part for each in found for part in each], dtype=np.int64)
     image, place = _spread(sizes[code], (np.cumsum(sizes) - sizes)[code])
     rows = columns[flat[place]]
-    return Unpacked(tuple(checks), tuple(characters), image, rows[:, 0], rows[:, 1], rows[:, 2])
+    return Unpacked(tuple(checks), tuple(characters), image, rows[:, 0], rows[:, 1], rows[:, 2], rows[:, 3] == 1)
 
 
-def _codes(part: str, checks: dict[str, int], characters: dict[str, int]) -> tuple[int, int, int]:
+def _codes(part: str, checks: dict[str, int], characters: dict[str, int]) -> tuple[int, int, int, int]:
     check, character, letter = part.split(":")
     person = characters.setdefault(character, len(characters)) if character else NOBODY
-    return checks.setdefault(check, len(checks)), person, int(_GRADES[letter])
+    return checks.setdefault(check, len(checks)), person, int(_GRADES[letter]), int(letter == _ABSENT)
 
 
 def _spread(sizes: Ints, starts: Ints) -> tuple[Ints, Ints]:

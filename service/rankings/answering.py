@@ -19,6 +19,7 @@ from service.rankings.phrasings import Hits
 from service.rankings.ranking import Onset, Ranking, rank
 from service.rankings.recommendation import listed, percent
 from service.rankings.schemas import LeaderboardAnswer
+from service.rankings.second_look import SecondLook
 from service.rankings.sweet_spot import SweetSpot, find_sweet_spot
 from service.rankings.table_of_outcomes import Checkpoint, OutcomeTable
 from service.rankings.tables import state_word
@@ -71,6 +72,7 @@ def answer_of(ranking: Ranking, spot: SweetSpot) -> LeaderboardAnswer:
         ],
         "by_run": {run: _run(ranking, run) for run in ranking.following},
         "runs": _runs(ranking),
+        "second_look": [_second_look(each) for each in ranking.absences],
         "pinned": list(_pinned(ranking.table)),
         "summary": list(summarise(ranking, spot)),
     }
@@ -95,6 +97,7 @@ def summarise(ranking: Ranking, spot: SweetSpot) -> Iterator[str]:
     yield from (_onset_words(onset) for onset in ranking.onsets[:_MAX_ONSETS_SAID] if onset is not spot.breaks_from)
     yield from _causes_in_words(ranking.causes)
     yield from _phrasings_in_words(ranking)
+    yield from _absences_in_words(ranking.absences, chosen)
     yield from spot.would_change
 
 
@@ -238,6 +241,39 @@ def _causes_in_words(causes: Sequence[Cause]) -> Iterator[str]:
             f"{'The other' if len(rest) < len(causes) else 'Its'} failures come and go with the seed: generate a few "
             "and pick a good one."
         )
+
+
+def _second_look(found: SecondLook) -> dict[str, Any]:
+    run, epoch = found.checkpoint
+    return {
+        "run": run,
+        "epoch": epoch,
+        "check": found.check,
+        "absent": found.absent,
+        "unseen": found.unseen,
+        "rate": found.rate,
+        "rate_without": found.rate_without,
+        "interval_without": found.interval_without,
+    }
+
+
+def _absences_in_words(absences: Sequence[SecondLook], chosen: LeaderboardEntry) -> Iterator[str]:
+    """For each check, how much that is called lost may be covered, and what that means for the chosen checkpoint."""
+    for check in dict.fromkeys(each.check for each in absences):
+        found = [each for each in absences if each.check == check]
+        absent, unseen = sum(each.absent for each in found), sum(each.unseen for each in found)
+        if not unseen:
+            continue
+        told = (
+            f"Of {absent} images that fail {check.replace('_', ' ')} because something is not there, {unseen} have a "
+            "prompt and seed at which no picture shows it: it may be covered."
+        )
+        own = next((each for each in found if each.checkpoint == (chosen.run, chosen.epoch)), None)
+        if own is not None and own.unseen and own.rate_without is not None:
+            told += (
+                f" Without these {chosen.label} fails on {percent(own.rate_without)} instead of {percent(own.rate)}."
+            )
+        yield told
 
 
 def _phrasings_in_words(ranking: Ranking) -> Iterator[str]:

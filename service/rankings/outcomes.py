@@ -57,12 +57,21 @@ MEASURED = frozenset({State.FAILS, State.MINOR, State.HOLDS})
 
 @dataclass(frozen=True)
 class FindingRow:
-    """One finding, reduced to what ranking needs. ``character`` is ``None`` for a check on the whole image."""
+    """One finding, reduced to what ranking needs.
+
+    Attributes:
+        check: name of the check.
+        character: whom it is about; ``None`` for a check on the whole image.
+        verdict: the answer.
+        severity: how bad it is.
+        absent: it fails because something expected is not in the picture, see :mod:`service.rankings.second_look`.
+    """
 
     check: str
     character: str | None
     verdict: Verdict
     severity: Severity | None = None
+    absent: bool = False
 
 
 @dataclass(frozen=True)

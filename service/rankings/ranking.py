@@ -27,6 +27,7 @@ from service.rankings.phrasings import PhrasingComparison, compare_phrasings
 from service.rankings.posterior import Smoothing, posterior
 from service.rankings.recommendation import Recommendation, recommend, too_few_hits
 from service.rankings.runs import Flip, RateDifference, compare_runs, flipped
+from service.rankings.second_look import SecondLook, second_look
 from service.rankings.table_of_outcomes import Checkpoint, OutcomeTable
 from service.rankings.uses import ScenarioFacts, Scoring, Use
 
@@ -113,6 +114,7 @@ class Ranking:
         curves: by run, numbers by epoch, such as likeness and sharpness.
         following: by run, how asked changes are followed.
         runs: the comparison, if there are two runs.
+        absences: where something is lost because it is not there, and whether another picture shows it.
     """
 
     table: OutcomeTable
@@ -134,6 +136,7 @@ class Ranking:
     curves: Mapping[str, tuple[Curve, ...]]
     following: Mapping[str, Following]
     runs: RunComparison | None
+    absences: tuple[SecondLook, ...]
 
 
 def rank(
@@ -200,6 +203,7 @@ def rank(
         },
         following={run: measure_following(table, run) for run in runs},
         runs=_compare(used, use.restrict(table, facts), scoring, runs, rng) if len(runs) == 2 else None,
+        absences=tuple(second_look(used)),
     )
 
 

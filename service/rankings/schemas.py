@@ -312,6 +312,20 @@ class Pinned(Part):
     state: str = Field(description="holds, minor, fails, fused, lost, not measurable or invalid.")
 
 
+class SecondLookOut(Named):
+    """Images of one checkpoint that fail a check because something expected, such as a hand, is not there."""
+
+    check: str = Field(description="The check.")
+    absent: int = Field(description="Images that fail it for that alone.")
+    unseen: int = Field(
+        description="Those of them whose scenario and seed shows it on no picture, the control's included: it may be "
+        "covered."
+    )
+    rate: float = Field(description="The check's failure rate; these images count in it.")
+    rate_without: float | None = Field(description="The rate if the unseen ones were not measurable.")
+    interval_without: Interval | None = Field(description="95 % Wilson interval of that.")
+
+
 class LeaderboardAnswer(Part):
     """Every checkpoint, best first, and what follows from it for one use."""
 
@@ -328,5 +342,8 @@ class LeaderboardAnswer(Part):
     phrasings: list[PhrasingOut] = Field(description="Two ways to ask for the same picture.")
     by_run: dict[str, RunOut] = Field(description="What is known of each run over its epochs.")
     runs: RunsOut | None = Field(description="The comparison, if there are exactly two runs.")
+    second_look: list[SecondLookOut] = Field(
+        description="Where something is lost because it is not there, and whether another checkpoint shows it."
+    )
     pinned: list[Pinned] = Field(description="Images of pinned seeds.")
     summary: list[str] = Field(description="Everything above in plain words, most important first.")

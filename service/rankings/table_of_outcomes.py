@@ -38,6 +38,7 @@ class OutcomeTable:
         grades: shape ``(images, checks)``, :class:`~service.rankings.outcomes.Grade`,
             the worst of the findings of the check.
         character_grades: shape ``(images, checks, characters)``, the same for findings about one character.
+        absent: shape ``(images, checks, characters)``, whether that grade rests on something expected not being there.
     """
 
     checkpoints: tuple[Checkpoint, ...]
@@ -51,6 +52,7 @@ class OutcomeTable:
     pinned: NDArray[np.bool_]
     grades: Grades
     character_grades: Grades
+    absent: NDArray[np.bool_]
 
     def __len__(self) -> int:
         return len(self.checkpoint)
@@ -73,6 +75,7 @@ class OutcomeTable:
         grade: Any,
         expected: Mapping[str, Collection[str]] | None = None,
         pinned: Any = None,
+        absent: Any = None,
     ) -> OutcomeTable:
         """Build the table from integer codes, as a database hands them over: a row an image, and a row a finding.
 
@@ -91,6 +94,7 @@ class OutcomeTable:
             grade: shape ``(findings,)``, what :func:`service.rankings.outcomes.grade_of` gives.
             expected: by name of scenario, names of the checks it asks for; one without a finding was not measured.
             pinned: shape ``(images,)``; by default none is.
+            absent: shape ``(findings,)``, as :attr:`FindingRow.absent`; by default none is.
 
         Raises:
             ValueError: a cell is there twice.
@@ -100,6 +104,14 @@ class OutcomeTable:
         people, places = sorted(set(characters)), sorted(set(scenarios))
         ranked = sorted(set(checkpoints), key=lambda item: (item[0], item[1] is None, item[1] or 0))
         rows = len(checkpoint)
+        grades, own, missing = _graded(
+            (rows, len(names), len(people)),
+            np.asarray(image, dtype=np.int64),
+            _recode(checks, names)[np.asarray(check, dtype=np.int64)],
+            np.append(_recode(characters, people), NOBODY)[np.asarray(character, dtype=np.int64)],
+            np.asarray(grade, dtype=np.int8),
+            np.zeros(len(grade), dtype=bool) if absent is None else np.asarray(absent, dtype=bool),
+        )
         table = cls._sorted(
             (tuple(ranked), tuple(places), tuple(names), tuple(people)),
             _recode(checkpoints, ranked)[np.asarray(checkpoint, dtype=np.int64)],
@@ -107,20 +119,14 @@ class OutcomeTable:
             np.asarray(seed, dtype=np.int64),
             np.asarray(invalid, dtype=bool),
             np.zeros(rows, dtype=bool) if pinned is None else np.asarray(pinned, dtype=bool),
-            *_graded(
-                rows,
-                len(names),
-                len(people),
-                np.asarray(image, dtype=np.int64),
-                _recode(checks, names)[np.asarray(check, dtype=np.int64)],
-                np.append(_recode(characters, people), NOBODY)[np.asarray(character, dtype=np.int64)],
-                np.asarray(grade, dtype=np.int8),
-            ),
+            grades,
+            own,
+            missing,
         )
         asked = np.array([[name in wanted.get(place, ()) for name in names] for place in places], dtype=bool)
         if asked.size and rows:
-            missing = asked[table.scenario] & (table.grades == Grade.NOT_ASKED)
-            table.grades[missing] = Grade.NOT_MEASURABLE
+            unanswered = asked[table.scenario] & (table.grades == Grade.NOT_ASKED)
+            table.grades[unanswered] = Grade.NOT_MEASURABLE
         table.grades[table.invalid] = Grade.INVALID
         table.character_grades[table.invalid] = Grade.INVALID
         return table
@@ -136,17 +142,17 @@ class OutcomeTable:
         checkpoints = list({(each.run, each.epoch): None for each in images})
         # Images of one scenario may expect different checks: what is missing is written as a finding of its own.
         rows = [
-            (number, row.check, row.character, grade_of(row.verdict, row.severity))
+            (number, row.check, row.character, grade_of(row.verdict, row.severity), row.absent)
             for number, each in enumerate(images)
             for row in each.findings
         ]
         rows += [
-            (number, name, None, Grade.NOT_MEASURABLE)
+            (number, name, None, Grade.NOT_MEASURABLE, False)
             for number, each in enumerate(images)
             for name in set(each.expected) - {row.check for row in each.findings}
         ]
-        checks = list({check: None for _, check, _, _ in rows})
-        characters = list({name: None for _, _, name, _ in rows if name is not None})
+        checks = list({check: None for _, check, *_ in rows})
+        characters = list({name: None for _, _, name, *_ in rows if name is not None})
         scenarios = list({each.scenario: None for each in images})
         places = {name: code for code, name in enumerate(scenarios)}
         people: dict[str | None, int] = {name: code for code, name in enumerate(characters)}
@@ -162,10 +168,11 @@ class OutcomeTable:
             seed=[each.seed for each in images],
             invalid=[each.invalid for each in images],
             pinned=[each.pinned for each in images],
-            image=[number for number, _, _, _ in rows],
-            check=[codes[name] for _, name, _, _ in rows],
-            character=[people.get(name, NOBODY) for _, _, name, _ in rows],
-            grade=[grade for _, _, _, grade in rows],
+            image=[number for number, *_ in rows],
+            check=[codes[name] for _, name, *_ in rows],
+            character=[people.get(name, NOBODY) for _, _, name, *_ in rows],
+            grade=[grade for *_, grade, _ in rows],
+            absent=[absent for *_, absent in rows],
         )
 
     @classmethod
@@ -196,6 +203,7 @@ class OutcomeTable:
             pinned=self.pinned[rows],
             grades=self.grades[rows],
             character_grades=self.character_grades[rows],
+            absent=self.absent[rows],
         )
 
     @property
@@ -260,15 +268,20 @@ def _recode(old: Sequence[Any], new: Sequence[Any]) -> Ints:
 
 
 def _graded(
-    images: int, checks: int, characters: int, image: Ints, check: Ints, character: Ints, grade: Grades
-) -> tuple[Grades, Grades]:
-    """The worst grade per image and check, over everybody and per character."""
+    shape: tuple[int, int, int], image: Ints, check: Ints, character: Ints, grade: Grades, absent: NDArray[np.bool_]
+) -> tuple[Grades, Grades, NDArray[np.bool_]]:
+    """The worst grade per image and check, over everybody and per character; which of the latter rest on absence."""
+    images, checks, characters = shape
     grades = np.zeros(images * checks, dtype=np.int8)
     np.maximum.at(grades, image * checks + check, grade)
     own = np.zeros(images * checks * characters, dtype=np.int8)
     named = character != NOBODY
-    np.maximum.at(own, ((image * checks + check) * characters + character)[named], grade[named])
-    return grades.reshape(images, checks), own.reshape(images, checks, characters)
+    place, grade, absent = ((image * checks + check) * characters + character)[named], grade[named], absent[named]
+    np.maximum.at(own, place, grade)
+    worst, missing = grade == own[place], np.zeros(images * checks * characters, dtype=bool)
+    missing[place[worst & absent]] = True
+    missing[place[worst & ~absent]] = False
+    return grades.reshape(images, checks), own.reshape(shape), missing.reshape(shape)
 
 
 def _count(place: Ints, grades: Grades, shape: tuple[int, ...]) -> Ints:

@@ -79,7 +79,7 @@ class ReportImage:
         """
         unanswered = {item.check for item in self.findings if item.detector == UNANSWERED}
         rows = tuple(
-            FindingRow(item.check, item.character, item.verdict, item.severity)
+            FindingRow(item.check, item.character, item.verdict, item.severity, item.by_absence)
             for item in self.findings
             if item.check not in unanswered
         )

@@ -16,6 +16,7 @@ FINDINGS = (
     FindingRow("hands", "Kana", Verdict.MINOR, Severity.MINOR),
     FindingRow("fusion", None, Verdict.NOT_MEASURABLE),
 )
+GONE = FindingRow("hands", "Kei", Verdict.FAILS, Severity.LOST, absent=True)
 
 
 def test_every_verdict_comes_back() -> None:
@@ -33,6 +34,14 @@ def test_every_verdict_comes_back() -> None:
         (0, "fusion", None, Grade.NOT_MEASURABLE),
         (2, "hands", "Kei", Grade.LOST),
     ]
+
+
+def test_what_is_lost_by_absence_comes_back_as_that() -> None:
+    found = unpack([pack((*FINDINGS, GONE))])
+    assert found.grade[[1, -1]].tolist() == [Grade.LOST, Grade.LOST]
+    assert found.absent.tolist() == [False, False, False, False, True]
+    table = outcome_table([(0, "hug", 7, None, pack([GONE]))], {0: ("control", None)}, REQUEST)
+    assert table.absent.any()
 
 
 def test_nothing_gives_an_empty_table() -> None:

@@ -11,14 +11,15 @@ LETTERS = {
     "f": (Verdict.FAILS, Severity.CLEAR),
     "F": (Verdict.FAILS, Severity.FUSED),
     "L": (Verdict.FAILS, Severity.LOST),
+    "A": (Verdict.FAILS, Severity.LOST),
     "?": (Verdict.NOT_MEASURABLE, None),
 }
 
 
 def row(letter: str, check: str = "hands", character: str | None = "Kei") -> FindingRow:
-    """A finding from a letter: h, m, f (clear), F (fused), L (lost) or ?."""
+    """A finding from a letter: h, m, f (clear), F (fused), L (lost), A (lost, as it is not there) or ?."""
     verdict, severity = LETTERS[letter]
-    return FindingRow(check, character, verdict, severity)
+    return FindingRow(check, character, verdict, severity, letter == "A")
 
 
 def outcome(

@@ -28,10 +28,18 @@ const pictures = (cell) => {
   return frame;
 };
 
-const item = (finding) => {
+const beside = ({ shown, pictures }) => {
+  if (!pictures) return "No other picture of this prompt and seed has been judged yet.";
+  if (shown) return `${shown} of ${pictures} other pictures of this prompt and seed show it.`;
+  return `None of ${pictures} other pictures of this prompt and seed shows it: it may be covered.`;
+};
+
+const item = (finding, elsewhere) => {
   const node = make("li", {});
   node.append(make("div", { class: "head" }, badge(finding.verdict, finding.severity), make("span", {}, words(finding.check) + (finding.character ? ` · ${finding.character}` : ""))));
   if (finding.reason) node.append(make("p", {}, finding.reason));
+  const absent = elsewhere.find((each) => each.check === finding.check && each.character === finding.character);
+  if (absent) node.append(make("p", {}, beside(absent)));
   node.append(make("p", {}, `${finding.detector} ${finding.version}${finding.score === null || finding.score === undefined ? "" : `, score ${finding.score.toFixed(2)}`}`));
   return node;
 };
@@ -43,7 +51,7 @@ const draw = async (cell) => {
   part("prompt").textContent = cell.prompt;
   const stage = cell.image_url ? [pictures(cell)] : [make("p", { class: "soft" }, "There is no picture yet.")];
   part("stage").replaceChildren(...stage);
-  const rows = [...cell.evidence].sort((one, two) => WORST_FIRST.indexOf(one.verdict) - WORST_FIRST.indexOf(two.verdict)).map(item);
+  const rows = [...cell.evidence].sort((one, two) => WORST_FIRST.indexOf(one.verdict) - WORST_FIRST.indexOf(two.verdict)).map((finding) => item(finding, cell.elsewhere ?? []));
   if (cell.invalid) rows.unshift(make("li", {}, cell.invalid));
   if (!rows.length) rows.push(make("li", {}, "No detector has looked at this picture."));
   part("findings").replaceChildren(...rows);
