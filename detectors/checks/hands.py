@@ -65,7 +65,7 @@ class Hands(Check):
         ends = self.real(own)
         if arms_of(person) != "free":
             evidence["arms"] = arms_of(person)
-            ends = uncovered(ends)
+            ends = self.uncovered(ends, arms_of(person))
         visible = [hand for hand in ends if self.large(hand)]
         if not visible:
             reason = f"{name}'s hands are too small to be judged" if own else f"no hand of {name} is visible"
@@ -105,6 +105,15 @@ class Hands(Check):
         ]
         return sorted(sure, key=lambda end: -end.heat)[:2]
 
+    def uncovered(self, ends: Sequence[Hand], arms: str) -> list[Hand]:
+        """Of the ends of arms that are crossed or behind the back, the one that shows a hand best.
+
+        The other hand lies under an arm or behind the body: what shows of it, or an elbow, looks like a stump and is
+        none. Behind the back no stump can be seen at all.
+        """
+        shown = [end for end in ends if arms != "behind" or state_of(end, self.thresholds) != "lost"]
+        return sorted(shown, key=lambda end: -(end.heat + end.seen))[:1]
+
     def large(self, hand: Hand) -> bool:
         """Whether a hand is large enough to be judged."""
         x0, y0, x1, y1 = hand.box
@@ -114,14 +123,6 @@ class Hands(Check):
 def arms_of(person: Person) -> str:
     """What a person does with her arms, one of ``ARMS``; ``free`` where no network says."""
     return ARMS[int(np.argmax(person.answers["arms"]))] if "arms" in person.answers else "free"
-
-
-def uncovered(ends: Sequence[Hand]) -> list[Hand]:
-    """Of the ends of arms that are crossed or behind the back, the one that shows a hand best.
-
-    The other hand lies under an arm or behind the body. What shows of it looks like a stump, and is none.
-    """
-    return sorted(ends, key=lambda end: -(end.heat + end.seen))[:1]
 
 
 def sure_hands(context: Context, index: int) -> int:

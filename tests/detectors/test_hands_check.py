@@ -102,6 +102,14 @@ def test_of_crossed_arms_the_hand_that_shows_is_judged() -> None:
     assert gone.severity is Severity.LOST
 
 
+def test_behind_the_back_no_hand_is_lost() -> None:
+    elbow = hand(0, LOST, heat=0.95, seen=0.0)
+    [found, _] = Hands(LIMITS).detect(held(context(elbow), "behind"))
+    assert found.verdict is Verdict.NOT_MEASURABLE
+    [shown, _] = Hands(LIMITS).detect(held(context(elbow, hand(0)), "behind"))
+    assert shown.verdict is Verdict.HOLDS
+
+
 def test_a_neighbour_may_cover_a_hand_of_somebody_in_a_row() -> None:
     asked = expectation(scene("apart"))
     room = Context((256, 256), 1.0, asked, (person(10, 40), person(150, 40)),
