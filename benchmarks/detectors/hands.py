@@ -50,7 +50,8 @@ class Objective:
         """Per possible hand, (B, N, …), N = PEOPLE x HANDS; places in pixels."""
         hands = self.drawings.tensors["hands"][index]
         # Of a good hand at the picture's edge the drawing knows the visible part; of a lost one the whole place.
-        boxes = warp.boxes(torch.nan_to_num(hands[..., 3:7]).flatten(1, 2).clamp(0, SIDE), SIDE)
+        places = torch.nan_to_num(hands[..., 3:7]).flatten(1, 2)
+        boxes = warp.boxes(places.clamp(0, SIDE), SIDE)
         keys = hands[..., 7:].reshape(len(index), -1, 2)
         heads = warp.boxes(self.drawings.head_boxes(index), SIDE)
         center = (boxes[..., :2] + boxes[..., 2:]) / 2
@@ -60,13 +61,14 @@ class Objective:
         present = (hands[..., 0].flatten(1) > 0) & inside
         owner = ((heads[..., :2] + heads[..., 2:]) / 2).repeat_interleave(HANDS, 1)
         strange = (self.drawings.person("extra", index) > 0).repeat_interleave(HANDS, 1)
+        cut_off = ((places < -4) | (places > SIDE + 4)).any(-1)
         return {
             "center": center,
             "box": boxes,
             "size": boxes[..., 2:] - boxes[..., :2],
             "state": state,
             "judge": present & whole & (state < OCCLUDED),
-            "ignore": present & (~whole | (strange & (state == OCCLUDED))),
+            "ignore": present & (~whole | ((strange | cut_off) & (state == OCCLUDED))),
             "gripping": torch.nan_to_num(hands[..., 2]).flatten(1),
             "keypoints": warp.points(keys, SIDE).reshape(len(index), PEOPLE * HANDS, 6, 2),
             "owner": owner,
@@ -142,8 +144,8 @@ def _heat(maps: Tensor, wanted: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
     """The wanted heat (B, H, W) with a hill at each end, and the weight of each cell: none on hands that are cut off.
 
     A hand that something covers is no arm's end: where arms are crossed, what can be seen of the lower hand looks just
-    like a stump, and only a network that has been told so keeps quiet about it. Left out are hands that were
-    moved out of the picture, and covered ones of people whom nobody asked for: the drawing knows too little of those.
+    like a stump, and only a network that has been told so keeps quiet about it. Left out are hands that the
+    picture's edge cuts off, and hidden ones of people whom nobody asked for: the drawing knows too little of those.
     """
     side = maps.shape[-1]
     steps = (torch.arange(side, device=maps.device) + 0.5) * STRIDE

@@ -53,9 +53,10 @@ def test_a_lost_hand_at_the_edge_is_taught_by_the_part_of_its_place_that_shows(d
     content = drawings.tensors["hands"]
     kept = content[ROW].clone()
     content[ROW, 0, 0, :7] = torch.tensor([1.0, 3.0, 0.0, 100.0, 236.0, 130.0, 290.0])
+    content[ROW, 0, 1, :7] = torch.tensor([1.0, OCCLUDED, 0.0, 160.0, 236.0, 190.0, 290.0])
     wanted = Objective(drawings, 1).targets(torch.tensor([ROW]), still())
     content[ROW] = kept
-    assert wanted["judge"][0, 0]
+    assert (wanted["judge"][0, :2].tolist(), wanted["ignore"][0, :2].tolist()) == ([True, False], [False, True])
     assert wanted["box"][0, 0].tolist() == pytest.approx([100.0, 236.0, 130.0, 256.0], abs=0.01)
 
 
