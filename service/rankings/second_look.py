@@ -61,16 +61,17 @@ class SecondLook:
 
 
 def second_look(table: OutcomeTable) -> list[SecondLook]:
-    """Every check and checkpoint with something lost by absence, in the table's order. Pinned seeds have no part."""
+    """Every checkpoint with something lost by absence, by check. Pinned seeds have no part."""
     rated = table.rated
     absent, unseen = lost_by_absence(rated)
-    measured = np.isin(rated.grades, MEASURED_GRADES)
-    failing = measured & (rated.grades >= Grade.CLEAR)
     found = []
-    for code, check in zip(*np.nonzero(_per_checkpoint(rated, absent)), strict=True):
-        own = rated.checkpoint == code
-        counts = (int(np.count_nonzero(each[own, check])) for each in (absent, unseen, failing, measured))
-        found.append(SecondLook(rated.checkpoints[code], rated.checks[check], *counts))
+    for check in np.flatnonzero(absent.any(axis=0)):
+        measured = np.isin(rated.grades[:, check], MEASURED_GRADES)
+        failing = measured & (rated.grades[:, check] >= Grade.CLEAR)
+        for code in np.unique(rated.checkpoint[absent[:, check]]):
+            own = rated.checkpoint == code
+            counts = (np.count_nonzero(own & each) for each in (absent[:, check], unseen[:, check], failing, measured))
+            found.append(SecondLook(rated.checkpoints[code], rated.checks[check], *map(int, counts)))
     return found
 
 
@@ -81,18 +82,15 @@ def lost_by_absence(table: OutcomeTable) -> tuple[NDArray[np.bool_], NDArray[np.
         Two arrays of shape ``(images, checks)``: the image fails the check for absence alone; and besides, of all she
         lacks no picture of the same scenario and seed shows it on the same character.
     """
-    gone = table.absent & (table.character_grades == Grade.LOST)
-    shown = np.isin(table.character_grades, MEASURED_GRADES) & ~gone
+    absent, unseen = np.zeros((2, *table.grades.shape), dtype=bool)
     _, cell = np.unique(table.cells, return_inverse=True)
-    somewhere = np.zeros((int(cell.max(initial=-1)) + 1, *shown.shape[1:]), dtype=bool)
-    np.logical_or.at(somewhere, cell, shown)
-    firm = (table.character_grades >= Grade.CLEAR) & (table.character_grades <= Grade.LOST) & ~gone
-    absent = (table.grades == Grade.LOST) & gone.any(axis=2) & ~firm.any(axis=2)
-    return absent, absent & ~(gone & somewhere[cell]).any(axis=2)
-
-
-def _per_checkpoint(table: OutcomeTable, images: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """How many of some images each checkpoint has, shape ``(checkpoints, checks)``."""
-    counts = np.zeros((len(table.checkpoints), len(table.checks)), dtype=np.int64)
-    np.add.at(counts, table.checkpoint, images)
-    return counts
+    for check in np.flatnonzero(table.absent.any(axis=(0, 2))):
+        grades = table.character_grades[:, check]
+        gone = table.absent[:, check] & (grades == Grade.LOST)
+        measured = np.isin(grades, MEASURED_GRADES)
+        somewhere = np.zeros((int(cell.max()) + 1, grades.shape[1]), dtype=bool)
+        np.logical_or.at(somewhere, cell, measured & ~gone)
+        firm = measured & (grades >= Grade.CLEAR) & ~gone
+        absent[:, check] = (table.grades[:, check] == Grade.LOST) & gone.any(axis=1) & ~firm.any(axis=1)
+        unseen[:, check] = absent[:, check] & ~(gone & somewhere[cell]).any(axis=1)
+    return absent, unseen
