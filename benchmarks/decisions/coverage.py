@@ -16,7 +16,7 @@ from scipy import stats
 
 from service.rankings.clusters import pooled_intervals, wilson_ends
 from service.rankings.paired import difference_ends
-from service.rankings.posterior import smoothed
+from service.rankings.posterior import posterior
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -123,7 +123,7 @@ def _cells(images: int, rate: float, clustered: bool, grids: int, rng: np.random
     pooled = np.array([pooled_intervals(grid, totals).ends[0] for grid in fails])
     yield cell("pooled", pooled, rate, exact)
     yield cell("cluster bootstrap", _bootstrap(fails[:, 0] / seeds, rng), rate, exact)
-    yield _posterior(fails.sum(axis=2), images, rate, clustered, own)
+    yield _posterior(fails, images, rate, clustered, own, rng)
     yield _paired(images, rate, clustered, grids, rng)
 
 
@@ -155,12 +155,18 @@ def _bootstrap(rates: Floats, rng: np.random.Generator, resamples: int = 500) ->
     return np.quantile(rates @ drawn.T, [0.025, 0.975], axis=1).T
 
 
-def _posterior(fails: Ints, images: int, rate: float, clustered: bool, target: Floats) -> Covered:
+def _posterior(
+    fails: Ints, images: int, rate: float, clustered: bool, target: Floats, rng: np.random.Generator
+) -> Covered:
     """The credible interval of the smoothed posterior with two levels, at equal rates of all epochs."""
     fails = fails[:QUICK]
+    seeds = images // fails.shape[2]
+    scenarios = np.repeat(np.arange(fails.shape[2]), seeds)
     runs, epochs = ["run"] * EPOCHS, list(range(EPOCHS))
-    shapes = np.array([smoothed(np.stack([images - grid, grid], axis=1), runs, epochs)[0][0] for grid in fails])
-    ends = stats.beta(shapes[:, 1], shapes[:, 0]).ppf(np.array([[0.025], [0.975]])).T
+    ends = np.zeros((len(fails), 2))
+    for number, grid in enumerate(fails):
+        cells = rng.permuted((np.arange(seeds) < grid[..., None]).astype(float), axis=-1).reshape(EPOCHS, -1)
+        ends[number] = posterior(cells, scenarios, runs, epochs, np.random.default_rng(0), draws=2).interval[0]
     inside = (ends[:, 0] <= target[: len(fails)]) & (target[: len(fails)] <= ends[:, 1])
     width = float((ends[:, 1] - ends[:, 0]).mean())
     return Covered("posterior", images, rate, clustered, float(inside.mean()), 0.95, width, len(fails))

@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from benchmarks.decisions.exclusions import kept
+from benchmarks.decisions.power_prior import power_prior_costs
 from benchmarks.decisions.replays import Grid, measure_budget
 from benchmarks.experiment.findings import FOLDER, read_findings
 from benchmarks.experiment.grid import outcomes_of
 from service.rankings import OutcomeTable, Ranking, rank, wilson
-from service.rankings.ranking import search_onsets
+from service.rankings.ranking import breaks_from, search_onsets
 
 TABLES = {"v1-v2": ("v1", "v2"), "v1-rank8-v2-rank4": ("v1-rank8", "v2-rank4")}
 """Packed findings and their runs."""
@@ -29,7 +30,7 @@ BUDGETS = (1.2, 1.6, 2.0, 3.0, 4.0, 6.0, 8.0)
 def measure(seed: int, quick: bool) -> dict[str, Any]:
     """Every part, each with a stream of random numbers of its own."""
     tables = {name: _table(name) for name in TABLES}
-    orders, splits, grids = (20, 2, 10) if quick else (300, 20, 200)
+    orders, splits, grids = (20, 2, 10) if quick else (300, 100, 200)
     main = tables["v1-v2"]
     budget = {}
     for place, (name, runs) in enumerate({"v2": ("v2",), "v1 and v2": ("v1", "v2")}.items()):
@@ -60,14 +61,14 @@ def halves(table: OutcomeTable, splits: int, rng: np.random.Generator) -> dict[s
 
     Returns:
         ``rank_correlation`` of the failure rates; shares of halves whose recommended checkpoint is the other half's
-        (``same``), is not told apart from the other half's leader (``tied_there``) or is called worse there; how much
-        more often it fails there than the best there (``excess``), and than it did in its own half (``optimism``), for
-        the recommended checkpoint and for that with the lowest rate.
+        (``same``), is not told apart from the other half's leader (``tied_there``) or is called worse there; and for
+        the recommended checkpoint, for that with the lowest rate and for that which the smoothing that was given up
+        would recommend: how much more often it fails there than the best there (``excess``), the same in what an image
+        costs (``excess_cost``), and how much more often than in its own half (``optimism``).
     """
     seeds = np.unique(table.seed)
     correlation, same, tied, worse, tied_number = [], [], [], [], []
-    excess: dict[str, list[float]] = {"recommended": [], "lowest rate": []}
-    optimism: dict[str, list[float]] = {"recommended": [], "lowest rate": []}
+    found: dict[str, dict[str, list[float]]] = {kind: {} for kind in ("excess", "excess_cost", "optimism")}
     for _ in range(splits):
         first = np.isin(table.seed, rng.permutation(seeds)[: len(seeds) // 2])
         pair = [rank(table.keep(rows)) for rows in (first, ~first)]
@@ -75,15 +76,22 @@ def halves(table: OutcomeTable, splits: int, rng: np.random.Generator) -> dict[s
         correlation.append(float(spearmanr([rates[0][name] for name in rates[0]], [rates[1][n] for n in rates[0]])[0]))
         for here, there in ((0, 1), (1, 0)):
             one, two, own, other = pair[here], pair[there], rates[here], rates[there]
+            costs = {_name(each): each.severity_score or 0.0 for each in two.board}
             chosen = _name(one.recommendation.entry)
             level = [_name(two.recommendation.leader), *(_name(c.other) for c in _level(two))]
             same.append(chosen == _name(two.recommendation.entry))
             tied.append(chosen in level)
             worse.append(chosen in [_name(each) for each in two.recommendation.worse])
             tied_number.append(len(level))
-            for how, name in (("recommended", chosen), ("lowest rate", min(own, key=lambda key: own[key]))):
-                excess[how].append(other[name] - min(other.values()))
-                optimism[how].append(other[name] - own[name])
+            picks = {
+                "recommended": chosen,
+                "lowest rate": min(own, key=lambda key: own[key]),
+                "given up": given_up(one),
+            }
+            for how, name in picks.items():
+                found["excess"].setdefault(how, []).append(other[name] - min(other.values()))
+                found["excess_cost"].setdefault(how, []).append(costs[name] - min(costs.values()))
+                found["optimism"].setdefault(how, []).append(other[name] - own[name])
     return {
         "splits": splits,
         "seeds_each": len(seeds) // 2,
@@ -92,9 +100,22 @@ def halves(table: OutcomeTable, splits: int, rng: np.random.Generator) -> dict[s
         "tied_there": float(np.mean(tied)),
         "worse_there": float(np.mean(worse)),
         "not_separable": _spread(tied_number),
-        "excess": {how: _spread(values) for how, values in excess.items()},
-        "optimism": {how: _spread(values) for how, values in optimism.items()},
+        **{kind: {how: _spread(values) for how, values in by_pick.items()} for kind, by_pick in found.items()},
     }
+
+
+def given_up(ranking: Ranking) -> tuple[str, int | None]:
+    """Which of those that cannot be told apart the smoothing of :mod:`benchmarks.decisions.power_prior` would take."""
+    names = list(ranking.beliefs)
+    costs, _ = ranking.scoring.by_cell(ranking.used, [ranking.used.checkpoints.index(name) for name in names])
+    limits = {run: onset.epoch for run, onset in breaks_from(ranking.onsets).items()}
+    expected = power_prior_costs(costs, [run for run, _ in names], [epoch or 0 for _, epoch in names], limits)
+    advice = ranking.recommendation
+    level = [_name(advice.leader), *(_name(each.other) for each in advice.comparisons if not each.separable)]
+    return min(
+        (name for name in level if name in ranking.beliefs),
+        key=lambda name: ((name[1] or 0) >= limits.get(name[0], np.inf), expected[names.index(name)]),
+    )
 
 
 def onsets(table: OutcomeTable, runs: tuple[str, ...]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""How often the pick is within two points of the best: by the lowest count, and by the smoothed posterior."""
+"""How often the pick is within two points of the best: by the lowest count, by the posterior, and as it was before."""
 
 from __future__ import annotations
 
@@ -8,51 +8,91 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.decisions.power_prior import power_prior_costs
+from benchmarks.decisions.worlds import World, good_run_rates, sweep_rates
 from service.rankings import wilson
-from service.rankings.posterior import smoothed
+from service.rankings.posterior import expected_costs
 
 Rates = NDArray[np.float64]
 
-IMAGES = (16, 35, 100, 200)
+SEEDS = (1, 3, 8, 16)
+SCENARIOS = 12
 TOLERANCE = 0.02
-_SWEEP = np.linspace(0.0, 1.0, 38)
+_SWEEP = np.array(sweep_rates())
+_TEN = np.linspace(0.20, 0.45, 10)
 
-WORLDS: dict[str, Callable[[np.random.Generator], Rates]] = {
-    "ten, in the order of training": lambda rng: np.linspace(0.20, 0.45, 10),
-    "ten, in no order": lambda rng: rng.permutation(np.linspace(0.20, 0.45, 10)),
-    "38, smooth": lambda rng: 0.12 + 0.6 * (_SWEEP - 0.6) ** 2,
-    "38, breaking at the end": lambda rng: np.where(_SWEEP < 0.85, 0.05 + 0.4 * (0.85 - _SWEEP) ** 2, 0.25),
+
+def _alike(rates: Rates, spread: float = 1.5) -> World:
+    return World(tuple(np.clip(rates, 0.005, 0.95)), SCENARIOS, spread=spread, shared=0.4)
+
+
+def _one_better(rng: np.random.Generator) -> Rates:
+    return np.asarray(_SWEEP - 0.10 * (np.arange(len(_SWEEP)) == rng.integers(10, 28)))
+
+
+WORLDS: dict[str, Callable[[np.random.Generator], World]] = {
+    "ten, in the order of training": lambda rng: _alike(_TEN),
+    "ten, in no order": lambda rng: _alike(rng.permutation(_TEN)),
+    "ten, in no order, independent images": lambda rng: World(tuple(rng.permutation(_TEN)), SCENARIOS),
+    "38, smooth": lambda rng: _alike(_SWEEP),
+    "38, smooth, independent images": lambda rng: World(tuple(_SWEEP), SCENARIOS),
+    "38, good, breaking at the end": lambda rng: _alike(np.array(good_run_rates()), spread=0.7),
+    "38, jumping by 2 points": lambda rng: _alike(_SWEEP + rng.normal(0.0, 0.02, 38)),
+    "38, jumping by 5 points": lambda rng: _alike(_SWEEP + rng.normal(0.0, 0.05, 38)),
+    "38, one 10 points better than its neighbours": lambda rng: _alike(_one_better(rng)),
+    "38, in no order": lambda rng: _alike(rng.permutation(np.linspace(0.2, 0.5, 38))),
 }
-"""Failure rates of the checkpoints of a run, by epoch."""
+"""Failure rates of the checkpoints of a run, by epoch; scenarios of different hardness (a Gaussian threshold with a
+standard deviation of 1.5), and cells alike over checkpoints (0.4), unless images are independent."""
 
 
 def right_picks(seed: int, grids: int) -> dict[str, Any]:
-    """Share of grids whose pick fails at most two points more often than the best checkpoint.
+    """How good the pick is, and how far the estimated rates are off.
 
-    ``count``: the lowest number of failures, the earlier epoch on a tie. ``posterior``: the least expected cost of
-    :func:`service.rankings.posterior.smoothed`, which is what the recommendation goes by among checkpoints that cannot
+    ``count``: the lowest number of failures, the earlier epoch on a tie. ``before``: the smoothing that was given up
+    (:mod:`benchmarks.decisions.power_prior`). ``posterior``: the least expected cost of
+    :func:`service.rankings.posterior.posterior`, which is what the recommendation goes by among checkpoints that cannot
     be told apart.
+
+    Returns:
+        By world and images: for each way the share of picks within two points with its interval, how many points more
+        often the pick fails than the best (``excess``), and the root mean squared error of all rates (``error``).
     """
     found: dict[str, Any] = {}
-    for place, (name, draw) in enumerate(WORLDS.items()):
-        for images in IMAGES:
-            rng = np.random.default_rng([seed, 70, place, images])
-            right = np.zeros(2, dtype=np.int64)
-            for _ in range(grids):
-                rates = draw(rng)
-                right += rates[list(_picks(rng.binomial(images, rates), images))] <= rates.min() + TOLERANCE
-            intervals = [wilson(int(count), grids) for count in right]
-            found[f"{name}, {images} images"] = {
-                "count": right[0] / grids,
-                "count_interval": intervals[0],
-                "posterior": right[1] / grids,
-                "posterior_interval": intervals[1],
+    for place, (name, make) in enumerate(WORLDS.items()):
+        for seeds in SEEDS:
+            rng = np.random.default_rng([seed, 71, place, seeds])
+            results = [_one(make(rng), seeds, rng) for _ in range(grids)]
+            found[f"{name}, {SCENARIOS * seeds} images"] = {
                 "grids": grids,
+                **{way: _summary([each[way] for each in results]) for way in results[0]},
             }
     return found
 
 
-def _picks(fails: NDArray[np.int64], images: int) -> tuple[int, int]:
-    epochs = list(range(0, 4 * len(fails), 4))
-    shapes, _ = smoothed(np.stack([images - fails, fails], axis=1), ["run"] * len(fails), epochs)
-    return int(np.argmin(fails)), int(np.argmin(shapes[:, 1] / shapes.sum(axis=1)))
+def _one(world: World, seeds: int, rng: np.random.Generator) -> dict[str, tuple[float, float]]:
+    """By way: how much more often its pick fails than the best, and the mean squared error of its rates."""
+    rates = np.array(world.rates)
+    fails = world.cells(world.orders(1, rng), seeds, rng)[0].reshape(len(rates), -1).astype(float)
+    runs, epochs = ["run"] * len(rates), list(range(0, 4 * len(rates), 4))
+    ways = {
+        "count": fails.mean(axis=1),
+        "before": power_prior_costs(fails, runs, epochs),
+        "posterior": expected_costs(fails, np.repeat(np.arange(world.scenarios), seeds), runs, epochs),
+    }
+    return {
+        way: (float(rates[int(found.argmin())] - rates.min()), float(np.square(found - rates).mean()))
+        for way, found in ways.items()
+    }
+
+
+def _summary(results: list[tuple[float, float]]) -> dict[str, Any]:
+    excess, error = np.array(results).T
+    right = int((excess <= TOLERANCE + 1e-9).sum())
+    return {
+        "right": right / len(results),
+        "interval": wilson(right, len(results)),
+        "excess": float(excess.mean()),
+        "excess_error": float(excess.std() / np.sqrt(len(results))),
+        "error": float(np.sqrt(error.mean())),
+    }

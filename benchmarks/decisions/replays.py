@@ -13,7 +13,7 @@ from benchmarks.decisions.images import images_for, ratio_interval
 from service.rankings import CONTROL, OutcomeTable, wilson
 from service.rankings.allocation import DEEPEST, Ending, Races, Rules
 from service.rankings.outcomes import MEASURED_GRADES, Grade
-from service.rankings.posterior import smoothed
+from service.rankings.posterior import expected_costs
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -111,8 +111,8 @@ def _uniform(
         seen = grid.fails[:, :, order[:k]]
         fails, counts = np.nansum(seen, axis=(1, 2)), (~np.isnan(seen)).sum(axis=(1, 2))
         plain.append(int((fails / counts + 1e-6 * rng.random(len(fails))).argmin()))
-        alpha, _ = smoothed(np.stack([counts - fails, fails], axis=1).astype(np.int64), runs, epochs)
-        smooth.append(int((alpha[:, 1] / alpha.sum(axis=1)).argmin()))
+        cells = seen.reshape(len(seen), -1)
+        smooth.append(int(expected_costs(cells, np.repeat(np.arange(seen.shape[1]), k), runs, epochs).argmin()))
     return grid.is_right(plain), grid.is_right(smooth)
 
 

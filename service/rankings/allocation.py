@@ -315,7 +315,8 @@ class Races:
         rates, variances = smoothing.scenario_rates(self.fails, self.counts)
         likeness = smoothing.cell_likeness(self._together, self._expected)
         covariance = smoothing.sampling_covariance(variances, self.counts, likeness)
-        mean, spread = smoothing.smooth(rates, covariance, self.runs, self.places)
+        smoothed = smoothing.smooth(rates, covariance, self.runs, self.places)
+        mean, spread = smoothed.mean, smoothed.covariance
         drawn = smoothing.draw(mean, spread, rng)
         open_ = np.where(self.worse[..., None], np.inf, drawn)
         near = (drawn <= open_.min(1, keepdims=True) + self.rules.margin).mean(-1)

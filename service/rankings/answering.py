@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -179,7 +178,7 @@ def _run(ranking: Ranking, run: str) -> dict[str, Any]:
         "locking": [{**asdict(locking), "points": _points(locking.points)} for locking in ranking.locking.get(run, ())],
         "curves": [asdict(curve) for curve in ranking.curves.get(run, ())],
         "following": {**asdict(following), "points": _points(following.points)},
-        "smoothing_width": smoothing.width if smoothing and math.isfinite(smoothing.width) else None,
+        "smoothing_width": smoothing.width if smoothing and smoothing.strength else None,
         "smoothing_strength": smoothing.strength if smoothing else 0.0,
     }
 

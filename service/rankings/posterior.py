@@ -2,40 +2,38 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from service.rankings.intervals import Z
+from service.rankings.smoothing import Smoothed, draw, models, smooth
 
-WIDTHS = (0.75, 1.5, 3.0, math.inf)
-"""How far neighbours reach, in steps between saved epochs (standard deviation of the kernel). Without end, all epochs
-of a run count alike: they are then pulled together, and keep their order."""
-STRENGTHS = (0.0, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
-"""What all neighbours together are worth, in multiples of the images that a checkpoint has on average. How far they
-reach and how much they are worth are two things: where rates follow a curve but jump around it from epoch to epoch,
-the curve helps, and a checkpoint's own images count all the same."""
-DEAREST = 0.9
-"""No neighbour's image counts more than this part of an image of one's own."""
-LOCAL_GAIN = 1.0
-"""By so much log probability a kernel that prefers neighbours has to predict better than one that does not."""
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+IDEAS = models(reaches=(2.0, 5.0, 12.0), heights=(0.05, 0.2), own=(0.01, 0.03, 0.1, 0.3))
+"""How angles (below) may follow the epochs: reach in steps between saved epochs, the rest in radians; 0.1 is 9 points
+of a rate of 30 %, 2 points of one of 1 %."""
 DRAWS = 4000
 FAR = 1e6
-"""Steps between the epochs before and after a break: no kernel reaches so far."""
+"""Steps between the epochs before and after a break: no curve reaches so far."""
+ANSCOMBE = 0.375
+"""Images added to either end before the angle is taken, so that none failing is not certainty (Anscombe 1948). To a
+checkpoint of several they are added at the rate of all: the same shift on each would look like knowledge."""
+COMMON_CELLS = 2.0
+"""With few images, how a scenario scatters is taken from all checkpoints together, as if so many images were theirs."""
 
 
 @dataclass(frozen=True)
 class Smoothing:
-    """How much a run's neighbouring epochs say about each other.
+    """How much a run's other epochs say about each one.
 
     Attributes:
-        width: reach of the kernel, in steps between saved epochs; infinite where all epochs of the run count alike.
-        strength: what all neighbours together are worth, in multiples of a checkpoint's own images; 0 means nothing
-            is borrowed.
+        width: how far the curve over epochs reaches, in steps between saved epochs.
+        strength: part of what is believed of an epoch that comes from the others, 0..1, their mean.
     """
 
     width: float
@@ -48,7 +46,7 @@ class Posterior:
 
     Attributes:
         mean: shape ``(checkpoints,)``, 0..1, lower is better.
-        interval: shape ``(checkpoints, 2)``, 95 % credible.
+        interval: shape ``(checkpoints, 2)``, 95 % credible, on exactly these prompts.
         p_best: shape ``(checkpoints,)``, sums to 1: how probable it is that none costs less.
         regret: shape ``(checkpoints,)``: expected cost above that of the best, whichever that is.
         smoothing: by run.
@@ -61,81 +59,165 @@ class Posterior:
     smoothing: dict[str, Smoothing]
 
 
+@dataclass(frozen=True)
+class Angles:
+    """Mean costs c on a scale on which luck has the same size everywhere: arcsin √(c / dearest), 0..π/2.
+
+    Attributes:
+        values: shape ``(checkpoints,)``.
+        covariance: of their sampling error, shape ``(checkpoints, checkpoints)``.
+        design_effect: shape ``(checkpoints,)``, at most 1: how many images say as much as one independent image would.
+        likeness: correlation of two checkpoints on the same cell, 0..0.9.
+    """
+
+    values: Floats
+    covariance: Floats
+    design_effect: Floats
+    likeness: float
+
+
 def posterior(
-    counts: NDArray[Any],
-    costs: Sequence[float],
+    costs: Floats,
+    scenarios: Ints,
     runs: Sequence[str],
     epochs: Sequence[int | None],
     rng: np.random.Generator,
-    draws: int = DRAWS,
+    *,
+    dearest: float = 1.0,
     breaks: Mapping[str, int] | None = None,
+    draws: int = DRAWS,
 ) -> Posterior:
     """Believe in each checkpoint's cost after seeing its images and, as far as that helps, its neighbours'.
 
-    What an image costs is one of a few levels; the shares of the levels have a Dirichlet distribution (with the two
-    levels "holds" and "fails" a Beta: the Beta-Binomial model). Before its own images, a checkpoint's share is expected
-    to be like its neighbours' in the same run: their images count in its prior with a weight that falls with the
-    distance in epochs (a power prior, Ibrahim and Chen 2000). Reach and strength of that are chosen for each run by
-    empirical Bayes: those that best predict each checkpoint's images from the others' (:func:`choose_smoothing`).
-    Beneath it lies one made-up image, spread evenly over the levels.
+    The angle of the mean cost (:func:`angles`) is a Gaussian with a known error; over the epochs of a run it follows a
+    curve, and each epoch lies off it by a part of its own (:func:`service.rankings.smoothing.smooth`). How far the
+    curve reaches and swings, and how large the own parts are, the data say: models are averaged by their marginal
+    likelihood. So where rates jump from epoch to epoch, a checkpoint's own images count.
 
-    The checkpoints' draws are independent given the data, although they share seeds: differences between
-    neighbours come out a little too uncertain, which is the safe side.
+    Runs are independent of each other, although they share seeds: differences between runs come out a little too
+    uncertain, which is the safe side.
 
     Args:
-        counts: shape ``(checkpoints, levels)``: measured images by what they cost.
-        costs: shape ``(levels,)``: what an image of each level costs, 0..1.
+        costs: shape ``(checkpoints, cells)``, 0..dearest: what the image of a cell costs; nan where there is none.
+        scenarios: shape ``(cells,)``: number of each cell's scenario, from 0.
         runs: name of each checkpoint's run.
         epochs: each checkpoint's epoch; one without borrows from none.
         rng: drives the draws.
-        draws: how many; a probability is then known to about 0.5 / sqrt(draws).
+        dearest: what the worst image would cost.
         breaks: by run, an epoch from which on something breaks: nothing is borrowed across it.
+        draws: how many; a probability is then known to about 0.5 / sqrt(draws).
     """
-    weights = np.asarray(costs, dtype=float)
-    alpha, smoothing = smoothed(counts, runs, epochs, breaks)
-    if not len(alpha):
-        return Posterior(np.zeros(0), np.zeros((0, 2)), np.zeros(0), np.zeros(0), smoothing)
-    shares = rng.standard_gamma(alpha, size=(draws, *alpha.shape))
-    cost = shares @ weights / shares.sum(axis=2)
-    best = cost.min(axis=1, keepdims=True)
+    if not len(runs):
+        return Posterior(np.zeros(0), np.zeros((0, 2)), np.zeros(0), np.zeros(0), {})
+    parts, smoothing = smoothed(costs, scenarios, runs, epochs, dearest, breaks)
+    mean, interval = np.zeros(len(runs)), np.zeros((len(runs), 2))
+    drawn = np.zeros((len(runs), draws))
+    for own, part in parts:
+        mean[own] = mean_cost(part, dearest)
+        spread = Z * np.sqrt(np.diag(part.covariance))
+        ends = np.clip(np.stack([part.mean - spread, part.mean + spread], axis=-1), 0.0, np.pi / 2)
+        interval[own] = dearest * np.sin(ends) ** 2
+        # Angles below 0 are mirrored, as in the closed form of the mean: were they cut off, all would be equally best.
+        drawn[own] = dearest * np.sin(draw(part.mean, part.covariance, rng, draws)) ** 2
     return Posterior(
-        mean=alpha @ weights / alpha.sum(axis=1),
-        interval=np.quantile(cost, [0.025, 0.975], axis=0).T,
-        p_best=np.bincount(cost.argmin(axis=1), minlength=len(alpha)) / draws,
-        regret=(cost - best).mean(axis=0),
+        mean=mean,
+        interval=interval,
+        p_best=np.bincount(drawn.argmin(axis=0), minlength=len(runs)) / draws,
+        regret=(drawn - drawn.min(axis=0)).mean(axis=1),
         smoothing=smoothing,
     )
 
 
-def smoothed(
-    counts: NDArray[Any],
+def expected_costs(
+    costs: Floats,
+    scenarios: Ints,
     runs: Sequence[str],
     epochs: Sequence[int | None],
+    dearest: float = 1.0,
     breaks: Mapping[str, int] | None = None,
-) -> tuple[Floats, dict[str, Smoothing]]:
-    """Parameters of each checkpoint's Dirichlet posterior, shape ``(checkpoints, levels)``, and the smoothing by run.
+) -> Floats:
+    """The mean of :func:`posterior` alone, shape ``(checkpoints,)``; for the arguments see there."""
+    mean = np.zeros(len(runs))
+    for own, part in smoothed(costs, scenarios, runs, epochs, dearest, breaks)[0]:
+        mean[own] = mean_cost(part, dearest)
+    return mean
 
-    Args:
-        counts: shape ``(checkpoints, levels)``: measured images by what they cost.
-        runs: name of each checkpoint's run.
-        epochs: each checkpoint's epoch.
-        breaks: by run, an epoch across which nothing is borrowed.
+
+def smoothed(
+    costs: Floats,
+    scenarios: Ints,
+    runs: Sequence[str],
+    epochs: Sequence[int | None],
+    dearest: float,
+    breaks: Mapping[str, int] | None = None,
+) -> tuple[list[tuple[Ints, Smoothed]], dict[str, Smoothing]]:
+    """Smoothed angles of each run: which checkpoints they are of, and what is believed; and how far epochs were pooled.
+
+    A checkpoint without an epoch is a part by itself.
     """
-    counts = np.asarray(counts, dtype=np.float64)
-    alpha = counts + 1 / counts.shape[1]
+    parts: list[tuple[Ints, Smoothed]] = []
     smoothing: dict[str, Smoothing] = {}
     for run in dict.fromkeys(runs):
-        own = np.array([place for place, name in enumerate(runs) if name == run and epochs[place] is not None], int)
-        if len(own) < 2:
-            smoothing[run] = Smoothing(WIDTHS[0], 0.0)
-            continue
-        known = [epochs[place] or 0 for place in own]
-        steps = epoch_steps(known)
-        if breaks and run in breaks:
-            steps[np.array(known) >= breaks[run]] += FAR
-        smoothing[run] = choose_smoothing(counts[own], steps)
-        alpha[own] += borrowed(counts[own], steps, smoothing[run])
-    return alpha, smoothing
+        members = [place for place, name in enumerate(runs) if name == run]
+        dated = [place for place in members if epochs[place] is not None]
+        for group in ([dated] if dated else []) + [[place] for place in members if epochs[place] is None]:
+            own = np.array(group, dtype=np.int64)
+            known = [epochs[place] or 0 for place in group]
+            steps = epoch_steps(known)
+            if breaks and run in breaks and group is dated:
+                steps[np.array(known) >= breaks[run]] += FAR
+            found = angles(costs[own], scenarios, dearest)
+            part = smooth(found.values, found.covariance, np.zeros(len(own), np.int64), steps, IDEAS)
+            parts.append((own, part))
+            if group is dated and len(group) > 1:
+                smoothing[run] = Smoothing(float(part.reach), float(1 - part.share.mean()))
+        smoothing.setdefault(run, Smoothing(IDEAS[0].reach, 0.0))
+    return parts, smoothing
+
+
+def angles(costs: Floats, scenarios: Ints, dearest: float) -> Angles:
+    """Mean costs as angles, and how sure they are.
+
+    Pictures of one scenario resemble each other: where a checkpoint nearly always fails in some scenarios and nearly
+    never in others, its rate *on these prompts* is known far better than from as many independent images. The error is
+    that of a stratified mean (Neyman 1934), and on the angles' scale 1 / (4 n) times its design effect. Checkpoints
+    that are unlucky on the same seeds err together, so that luck explains less of the difference between them.
+
+    Args:
+        costs: shape ``(checkpoints, cells)``, nan where nothing was measured.
+        scenarios: shape ``(cells,)``.
+        dearest: what the worst image would cost.
+    """
+    dearest = max(dearest, 1e-9)
+    measured = ~np.isnan(costs)
+    shares = np.where(measured, costs, 0.0) / dearest
+    known = measured.astype(np.float64)
+    groups = np.eye(int(scenarios.max(initial=0)) + 1)[scenarios]
+    counts, sums, squares = known @ groups, shares @ groups, shares**2 @ groups
+    mean = _drawn(sums, counts)
+    variance = np.maximum(_drawn(squares, counts) - mean**2, 1e-9)
+    images = known.sum(axis=1)
+    overall = (counts * mean).sum(axis=1) / np.maximum(images, 1)
+    within = (counts * variance).sum(axis=1) / np.maximum(images, 1)
+    effect = np.where(images > 0, np.minimum(1.0, within / np.maximum(overall * (1 - overall), 1e-12)), 1.0)
+    residual = np.where(measured, (shares - mean[:, scenarios]) / np.sqrt(variance[:, scenarios]), 0.0)
+    together = float((residual.sum(axis=0) ** 2 - (residual**2).sum(axis=0)).sum())
+    pairs = float((known.sum(axis=0) * (known.sum(axis=0) - 1)).sum())
+    likeness = float(np.clip(together / max(pairs, 1.0), 0.0, 0.9))
+    spread = np.sqrt(effect / (4 * (images + 2 * ANSCOMBE)))
+    shared = (known @ known.T) / np.sqrt(np.maximum(np.outer(images, images), 1.0))
+    covariance = likeness * shared * np.outer(spread, spread)
+    np.fill_diagonal(covariance, spread**2)
+    total = shares.sum(axis=1)
+    pooled = (total.sum() + ANSCOMBE) / (images.sum() + 2 * ANSCOMBE)
+    values = np.arcsin(np.sqrt((total + 2 * ANSCOMBE * pooled) / (images + 2 * ANSCOMBE)))
+    return Angles(np.where(images > 0, values, np.nan), covariance, effect, likeness)
+
+
+def mean_cost(part: Smoothed, dearest: float = 1.0) -> Floats:
+    """Expected cost of an angle that is a Gaussian: E[sin²θ] = (1 - e^(-2 σ²) cos 2μ) / 2."""
+    doubt = np.exp(-2 * np.diag(part.covariance))
+    return np.asarray(dearest * (1 - doubt * np.cos(2 * part.mean)) / 2)
 
 
 def epoch_steps(epochs: Sequence[int]) -> Floats:
@@ -145,54 +227,7 @@ def epoch_steps(epochs: Sequence[int]) -> Floats:
     return values / (float(np.median(gaps)) if len(gaps) else 1.0)
 
 
-def kernel(steps: Floats, width: float) -> Floats:
-    """How much each checkpoint has to say about each other, shape ``(checkpoints, checkpoints)``, diagonal 0."""
-    distance = np.abs(steps[:, None] - steps[None, :])
-    weights = np.exp(-0.5 * (distance / width) ** 2) * (distance < FAR / 2)
-    np.fill_diagonal(weights, 0.0)
-    return np.asarray(weights, dtype=np.float64)
-
-
-def borrowed(counts: Floats, steps: Floats, smoothing: Smoothing) -> Floats:
-    """What the others add to each checkpoint's counts, shape ``(checkpoints, levels)``."""
-    near = kernel(steps, smoothing.width) @ counts
-    images = near.sum(axis=1, keepdims=True)
-    worth = smoothing.strength * counts.sum() / len(counts)
-    return np.asarray(near * np.minimum(DEAREST, worth / np.maximum(images, 1e-12)))
-
-
-def choose_smoothing(counts: Floats, steps: Floats) -> Smoothing:
-    """The smoothing under which the others' images best predict each checkpoint's own.
-
-    It maximises the sum over checkpoints of the Dirichlet-multinomial log probability of its counts, with the prior
-    that its neighbours give it (a pseudo-likelihood, Besag 1975). Nothing is borrowed unless that predicts better, and
-    neighbours are preferred to other epochs only if that predicts better by :data:`LOCAL_GAIN`.
-
-    Args:
-        counts: shape ``(checkpoints, levels)``.
-        steps: shape ``(checkpoints,)``, from :func:`epoch_steps`.
-    """
-    options = [
-        Smoothing(width, strength)
-        for strength in STRENGTHS
-        for width in (WIDTHS if strength else WIDTHS[:1])  # without strength the reach is no matter
-    ]
-    scores = [
-        log_evidence(counts, 1 / counts.shape[1] + borrowed(counts, steps, option)).sum()
-        - (LOCAL_GAIN if option.strength and math.isfinite(option.width) else 0.0)
-        for option in options
-    ]
-    return options[int(np.argmax(scores))]
-
-
-def log_evidence(counts: Floats, alpha: Floats) -> Floats:
-    """Log probability of counts under a Dirichlet-multinomial prior, but for the number of orders, by row.
-
-    Args:
-        counts: shape ``(..., levels)``.
-        alpha: the prior's parameters, the same shape.
-    """
-    from scipy.special import gammaln  # slow to import, so only where it is needed
-
-    total = gammaln(alpha.sum(axis=-1)) - gammaln((alpha + counts).sum(axis=-1))
-    return np.asarray(total + (gammaln(alpha + counts) - gammaln(alpha)).sum(axis=-1))
+def _drawn(sums: Floats, counts: Floats) -> Floats:
+    """Means by checkpoint and scenario, drawn towards the scenario's mean over all checkpoints."""
+    common = (sums.sum(axis=0) + 0.25) / (counts.sum(axis=0) + 0.5)
+    return np.asarray((sums + COMMON_CELLS * common) / (counts + COMMON_CELLS))

@@ -220,10 +220,9 @@ def believe(
         (entry.run, entry.epoch) for entry in board if entry.tally.measured and (entry.run, entry.epoch) not in unseen
     ]
     names.sort(key=lambda name: (name[0], name[1] is None, name[1] or 0))
-    costs, counts = scoring.levels(used)
-    codes = [used.checkpoints.index(name) for name in names]
+    costs, places = scoring.by_cell(used, [used.checkpoints.index(name) for name in names])
     runs, epochs = [run for run, _ in names], [epoch for _, epoch in names]
-    belief = posterior(counts[codes], costs.tolist(), runs, epochs, rng, breaks=breaks)
+    belief = posterior(costs, places, runs, epochs, rng, dearest=scoring.dearest, breaks=breaks)
     found = {
         name: Belief(
             cost=float(belief.mean[place]),

@@ -259,10 +259,10 @@ class RunOut(Part):
     curves: list[CurveOut] = Field(description="Likeness, sharpness and other numbers by epoch.")
     following: FollowingOut = Field(description="Asked changes.")
     smoothing_width: float | None = Field(
-        description="How far neighbouring epochs speak for each other, in saved epochs; null: all alike."
+        description="How far the curve over epochs reaches, in saved epochs; null where no epoch speaks for others."
     )
     smoothing_strength: float = Field(
-        description="What the neighbours together are worth, in multiples of a checkpoint's own images; 0: nothing."
+        description="Part of what is believed of an epoch that comes from the run's other epochs, 0..1, on average."
     )
 
 

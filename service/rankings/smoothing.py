@@ -1,15 +1,17 @@
-"""Failure rates of checkpoints, smoothed over neighbouring epochs where they are smooth.
+"""Figures of checkpoints, smoothed over neighbouring epochs where they are smooth.
 
-A fixed budget asks for the best guess, not for proof, and neighbouring epochs of a run tell about each other. Rates get
-a Gaussian prior: a level per run, a curve over epochs, and a part of each checkpoint's own. How smooth the curve is and
-how large each part is, the data say: models are weighted by their marginal likelihood (Rasmussen and Williams 2006,
-chapter 5), so rates that jump are left as they are.
+Neighbouring epochs of a run tell about each other. Their rates get a Gaussian prior: a level per run, a curve over
+epochs, and a part of each checkpoint's own. How smooth the curve is and how large each part is, the data say: models
+are weighted by their marginal likelihood (Rasmussen and Williams 2006, chapter 5), so rates that jump are left as they
+are.
 
 The functions take any number of leading dimensions, written ``...``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
@@ -17,12 +19,29 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-REACHES = (2.5, 6.0, 12.0)
-"""Over how many neighbouring checkpoints the curve stays alike, in checkpoints."""
-HEIGHTS = (0.03, 0.12)
-"""How far the curve swings, in rate."""
-OWN = (0.004, 0.04)
-"""How far a checkpoint may lie off the curve, in rate."""
+
+@dataclass(frozen=True)
+class Model:
+    """One idea of how figures follow the epochs.
+
+    Attributes:
+        reach: over how many neighbouring checkpoints the curve stays alike, in checkpoints.
+        height: how far the curve swings, in the figures' unit.
+        own: how far a checkpoint may lie off the curve.
+    """
+
+    reach: float
+    height: float
+    own: float
+
+
+def models(reaches: Sequence[float], heights: Sequence[float], own: Sequence[float]) -> tuple[Model, ...]:
+    """Every combination."""
+    return tuple(Model(*each) for each in product(reaches, heights, own))
+
+
+RATES = models((2.5, 6.0, 12.0), (0.03, 0.12), (0.004, 0.04))
+"""For rates, 0..1, in a race."""
 _LEVEL = 0.5
 
 
@@ -83,17 +102,35 @@ def cell_likeness(together: Floats, expected: Floats) -> Floats:
     return np.clip(together / np.maximum(expected, 1e-9), 0.0, 0.9)
 
 
-def smooth(rates: Floats, covariance: Floats, runs: NDArray[np.int64], places: Floats) -> tuple[Floats, Floats]:
-    """Posterior mean and covariance of the rates.
+@dataclass(frozen=True)
+class Smoothed:
+    """Figures after the epochs next to them have had their say.
+
+    Attributes:
+        mean: shape (..., checkpoints).
+        covariance: shape (..., checkpoints, checkpoints).
+        share: how much of each mean is the checkpoint's own figure and how much comes from other epochs, 0..1 (the
+            diagonal of the smoother; 1 is all its own); shape (..., checkpoints).
+        reach: of the curve, in checkpoints: the models' mean by evidence; shape (...).
+    """
+
+    mean: Floats
+    covariance: Floats
+    share: Floats
+    reach: Floats
+
+
+def smooth(
+    rates: Floats, covariance: Floats, runs: NDArray[np.int64], places: Floats, ideas: Sequence[Model] = RATES
+) -> Smoothed:
+    """Posterior of the rates.
 
     Args:
         rates: shape (..., checkpoints); nan counts as unknown and is filled by the neighbours.
         covariance: of their sampling error, shape (..., checkpoints, checkpoints).
         runs: which run each checkpoint belongs to, shape (checkpoints,).
         places: where it stands in its run, in checkpoints, shape (checkpoints,).
-
-    Returns:
-        Mean, shape (..., checkpoints), and covariance, shape (..., checkpoints, checkpoints).
+        ideas: how they may follow the epochs; weighted by how well they explain the rates.
     """
     known = np.isfinite(rates)
     noise = covariance + np.where(known, 0.0, 1e3)[..., None] * np.eye(rates.shape[-1])
@@ -102,10 +139,10 @@ def smooth(rates: Floats, covariance: Floats, runs: NDArray[np.int64], places: F
     values = np.where(known, rates, middle) - middle
     same_run = runs[:, None] == runs[None, :]
     distance = np.abs(places[:, None] - places[None, :])
-    evidence, means, covariances = [], [], []
-    for reach, height, own in product(REACHES, HEIGHTS, OWN):
-        curve = height**2 * np.exp(-0.5 * (distance / reach) ** 2)
-        prior = same_run * (_LEVEL**2 + curve) + own**2 * np.eye(len(runs))
+    evidence, means, covariances, shares = [], [], [], []
+    for idea in ideas:
+        curve = idea.height**2 * np.exp(-0.5 * (distance / idea.reach) ** 2)
+        prior = same_run * (_LEVEL**2 + curve) + idea.own**2 * np.eye(len(runs))
         whole = noise + prior
         factor = np.linalg.cholesky(whole)
         inverse = np.linalg.inv(whole)
@@ -113,14 +150,21 @@ def smooth(rates: Floats, covariance: Floats, runs: NDArray[np.int64], places: F
         halves = np.log(np.diagonal(factor, axis1=-2, axis2=-1)).sum(-1)
         evidence.append(-0.5 * (values * pulled).sum(-1) - halves)
         means.append(np.einsum("ij,...j->...i", prior, pulled))
-        covariances.append(prior - prior @ inverse @ prior)
+        gain = prior @ inverse
+        shares.append(np.diagonal(gain, axis1=-2, axis2=-1))
+        covariances.append(prior - gain @ prior)
     weights = np.exp(np.array(evidence) - np.max(evidence, axis=0))
     weights /= weights.sum(0)
     mean = np.einsum("m...,m...i->...i", weights, np.array(means))
     off = np.array(means) - mean
     spread = np.einsum("m...,m...ij->...ij", weights, np.array(covariances))
     spread += np.einsum("m...,m...i,m...j->...ij", weights, off, off)
-    return mean + middle, spread
+    return Smoothed(
+        mean=mean + middle,
+        covariance=spread,
+        share=np.clip(np.einsum("m...,m...i->...i", weights, np.array(shares)), 0.0, 1.0),
+        reach=np.einsum("m...,m->...", weights, np.array([idea.reach for idea in ideas])),
+    )
 
 
 def draw(mean: Floats, covariance: Floats, rng: np.random.Generator, draws: int = 256) -> Floats:

@@ -13,7 +13,7 @@ from detectors.findings import Severity
 from service.rankings.comparison import ALPHA, comparisons_shared, failures_needed
 from service.rankings.leaderboard import LeaderboardEntry
 from service.rankings.outcomes import CONTROL
-from service.rankings.posterior import smoothed
+from service.rankings.posterior import expected_costs
 from service.rankings.ranking import Onset, Ranking, breaks_from
 from service.rankings.recommendation import percent
 from service.rankings.table_of_outcomes import Checkpoint, OutcomeTable
@@ -92,14 +92,14 @@ def cheapest(
     table: OutcomeTable, scoring: Scoring, among: Sequence[Checkpoint], breaks: Mapping[str, int]
 ) -> Checkpoint | None:
     """The checkpoint of least expected cost, smoothed over neighbouring epochs; ``None`` without a measured image."""
-    costs, counts = scoring.levels(table)
-    codes = [table.checkpoints.index(name) for name in among if name in table.checkpoints]
-    codes = [code for code in codes if counts[code].any()]
-    if not codes:
+    costs, places = scoring.by_cell(table, [table.checkpoints.index(name) for name in among])
+    known = np.flatnonzero((~np.isnan(costs)).any(axis=1)).tolist()
+    if not known:
         return None
-    names = [table.checkpoints[code] for code in codes]
-    alpha, _ = smoothed(counts[codes], [run for run, _ in names], [epoch for _, epoch in names], breaks)
-    return names[int(np.argmin(alpha @ costs / alpha.sum(axis=1)))]
+    names = [among[place] for place in known]
+    runs, epochs = [run for run, _ in names], [epoch for _, epoch in names]
+    expected = expected_costs(costs[known], places, runs, epochs, scoring.dearest, breaks)
+    return names[int(np.argmin(expected))]
 
 
 def _bounds(chosen: LeaderboardEntry, spot: SweetSpot) -> Iterator[str]:

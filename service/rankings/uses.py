@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -141,16 +141,27 @@ class Scoring:
             costs = (by_grade[table.grades[:, places]] * factors / factors.max()).max(axis=1, initial=0.0)
         return np.where(np.isin(grades, MEASURED_GRADES), costs, np.nan)
 
-    def levels(self, table: OutcomeTable) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        """What images cost, as few levels: their costs, and how many images of each checkpoint have each.
+    @property
+    def dearest(self) -> float:
+        """What the worst image costs."""
+        return max(self.severities.values(), default=1.0)
+
+    def by_cell(self, table: OutcomeTable, checkpoints: Sequence[int]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """What the images of some checkpoints cost, cell by cell.
+
+        Args:
+            table: the images.
+            checkpoints: their codes in the table.
 
         Returns:
-            Costs, shape ``(levels,)``; counts, shape ``(checkpoints, levels)``.
+            Costs, shape ``(checkpoints, cells)``, nan where there is no measured image; and each cell's scenario, shape
+            ``(cells,)``.
         """
         costs = self.costs(table)
-        measured = ~np.isnan(costs)
-        values = np.unique(np.append(np.round(costs[measured], 9), [0.0, max(self.severities.values(), default=1.0)]))
-        codes = np.searchsorted(values, np.round(costs[measured], 9))
-        shape = (len(table.checkpoints), len(values))
-        place = table.checkpoint[measured] * len(values) + codes
-        return values, np.bincount(place, minlength=shape[0] * shape[1]).reshape(shape)
+        place = np.full(len(table.checkpoints), -1)
+        place[list(checkpoints)] = np.arange(len(checkpoints))
+        rows = np.flatnonzero((place[table.checkpoint] >= 0) & ~np.isnan(costs))
+        _, first, column = np.unique(table.cells[rows], return_index=True, return_inverse=True)
+        found = np.full((len(checkpoints), len(first)), np.nan)
+        found[place[table.checkpoint[rows]], column] = costs[rows]
+        return found, table.scenario[rows][first]

@@ -47,8 +47,8 @@ def test_the_hand_table_gives_no_sure_onset_and_no_sure_best() -> None:
     lost = find_onsets([0, 1, 1, 1], [3] * 4)
     faulty = find_onsets([0, 1, 2, 3], [3] * 4)
     assert lost.probability[0] < faulty.probability[0] < SURE
-    costs, counts = Scoring().levels(table)
-    belief = posterior(counts, costs.tolist(), ["v2"] * 4, EPOCHS, np.random.default_rng(0))
+    costs, places = Scoring().by_cell(table, range(4))
+    belief = posterior(costs, places, ["v2"] * 4, EPOCHS, np.random.default_rng(0))
     assert belief.p_best.argmax() == 0
     assert belief.p_best[0] < 0.95
 

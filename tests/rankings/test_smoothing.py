@@ -45,13 +45,14 @@ def test_neighbours_help_where_rates_are_smooth() -> None:
     noise = 0.06
     rates = truth + noise * rng.standard_normal((300, 12))
     covariance = np.broadcast_to(noise**2 * np.eye(12), (300, 12, 12))
-    mean, _ = smooth(rates, covariance, ONE_RUN, PLACES)
+    mean = smooth(rates, covariance, ONE_RUN, PLACES).mean
     assert np.square(mean - truth).mean() < 0.5 * noise**2
 
 
 def test_exact_rates_are_left_as_they_are() -> None:
     truth = np.where(PLACES % 2 == 0, 0.1, 0.5)
-    mean, spread = smooth(truth, 1e-6 * np.eye(12), ONE_RUN, PLACES)
+    smoothed = smooth(truth, 1e-6 * np.eye(12), ONE_RUN, PLACES)
+    mean, spread = smoothed.mean, smoothed.covariance
     assert mean == pytest.approx(truth, abs=0.01)
     assert np.sqrt(np.diagonal(spread)).max() < 0.01
 
@@ -59,7 +60,8 @@ def test_exact_rates_are_left_as_they_are() -> None:
 def test_an_unknown_rate_is_taken_from_its_neighbours_with_doubt() -> None:
     rates = np.full(12, 0.2)
     rates[5] = np.nan
-    mean, spread = smooth(rates, 1e-4 * np.eye(12), ONE_RUN, PLACES)
+    smoothed = smooth(rates, 1e-4 * np.eye(12), ONE_RUN, PLACES)
+    mean, spread = smoothed.mean, smoothed.covariance
     assert mean[5] == pytest.approx(0.2, abs=0.02)
     assert spread[5, 5] > spread[2, 2]
 
@@ -67,7 +69,7 @@ def test_an_unknown_rate_is_taken_from_its_neighbours_with_doubt() -> None:
 def test_runs_tell_nothing_about_each_other() -> None:
     runs = np.repeat([0, 1], 6)
     places = np.tile(np.arange(6.0), 2)
-    mean, _ = smooth(np.repeat([0.1, 0.6], 6), 1e-4 * np.eye(12), runs, places)
+    mean = smooth(np.repeat([0.1, 0.6], 6), 1e-4 * np.eye(12), runs, places).mean
     assert mean[5] == pytest.approx(0.1, abs=0.02)
     assert mean[6] == pytest.approx(0.6, abs=0.02)
 

@@ -49,8 +49,12 @@ def test_an_image_costs_its_dearest_fault() -> None:
     assert Scoring().only(Severity.LOST).costs(table).tolist()[:3] == [1.0, 0.0, 0.0]
 
 
-def test_levels_count_every_measured_image() -> None:
-    table = OutcomeTable.from_outcomes([*checkpoint("hhmL?x", epoch=4), *checkpoint("fF", epoch=8)])
-    costs, counts = Scoring().levels(table)
-    assert costs.tolist() == [0.0, 0.1, 0.5, 0.75, 1.0]
-    assert counts.tolist() == [[2, 1, 0, 0, 1], [0, 0, 1, 1, 0]]
+def test_costs_by_cell_put_the_same_cell_of_two_checkpoints_in_one_column() -> None:
+    table = OutcomeTable.from_outcomes([*checkpoint("hmL?x", epoch=4), *checkpoint("hhfh", epoch=8)])
+    costs, places = Scoring().by_cell(table, [1, 0])
+    assert costs[:, :3].tolist() == [[0.0, 0.0, 0.5], [0.0, 0.1, 1.0]]
+    assert costs[0, 3] == 0.0
+    assert np.isnan(costs[1, 3])
+    assert costs.shape == (2, 4)  # the fifth cell was measured on neither
+    assert places.tolist() == [0] * 4
+    assert Scoring().dearest == 1.0
