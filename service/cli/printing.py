@@ -78,13 +78,21 @@ def print_comparison(found: Comparison) -> None:
 
 
 def _print_entries(console: Console, result: Mapping[str, Any], suite: str) -> None:
+    from service.rankings import shown_standing  # numpy takes its time, and most commands print no leaderboard
+
     table = Table(title=f"{suite}: {result['status']}", title_justify="left", pad_edge=False)
     poses = any(entry["pose_hits"] for entry in result["leaderboard"])
     hits = ("pose",) if poses else ()
-    for name in ("", "run", "epoch", "failed", "rate", "95% interval", "best", "not judged", *hits, "fails in"):
-        table.add_column(name, justify="left" if name in ("run", "fails in") else "right")
+    head = ("", "run", "epoch", "standing", "failed", "rate", "95% interval", "best", "not judged", *hits, "fails in")
+    for name in head:
+        table.add_column(name, justify="left" if name in ("run", "standing", "fails in") else "right")
+    advice = result["recommendation"]
+    leader = advice["leader"] or {}
     for rank, entry in enumerate(result["leaderboard"], start=1):
-        table.add_row(*_row(str(rank), entry, poses, result["unverified"]))
+        leads = (entry["run"], entry["epoch"]) == (leader.get("run"), leader.get("epoch"))
+        shown = {**entry, "standing": shown_standing(entry["standing"], bool(advice["tied_with"]), leads)}
+        style = "bold" if entry["standing"] == "recommended" else None
+        table.add_row(*_row(str(rank), shown, poses, result["unverified"]), style=style)
     if result["control"]:
         table.add_section()
         table.add_row(*_row("", {**result["control"], "run": "no LoRA"}, poses, result["unverified"]), style="dim")
@@ -155,6 +163,7 @@ def _row(rank: str, entry: Mapping[str, Any], poses: bool, unverified: Collectio
         rank,
         entry["run"],
         "" if entry["epoch"] is None else str(entry["epoch"]),
+        entry["standing"],
         f"{entry['fails']} of {measured}",
         _percent(entry["failure_rate"]),
         _range(entry["interval"]),

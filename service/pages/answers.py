@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from service.rankings import CONTROL, percent
+from service.rankings import CONTROL, how_sure, percent, shown_standing
 from service.reports.wording import check_label
 
 Entry = Mapping[str, Any]
@@ -110,8 +110,8 @@ class Answer:
             return "No recommendation yet"
         if decision is not None:
             return ENDINGS.get(decision["ended"], "Not decided yet, best so far")
-        others = "other" if self.tied == 1 else "others"
-        return f"Best so far, tied with {self.tied} {others}" if self.tied else "Use this checkpoint"
+        leads = _leader(self.board["recommendation"]) == _key(self.chosen.entry)
+        return how_sure(self.tied, leads)
 
     @property
     def use(self) -> str:
@@ -180,18 +180,22 @@ def measured(tally: Mapping[str, Any]) -> int:
 
 
 def _rows(entries: Sequence[Entry], advice: Mapping[str, Any]) -> tuple[BoardRow, ...]:
-    chosen = _key(advice)
+    chosen, leader = _key(advice), _leader(advice)
     tied = bool(advice["tied_with"])
     comparisons = {_key(each): each for each in advice["comparisons"]}
     rows = []
     for rank, entry in enumerate(entries, start=1):
         key = _key(entry)
         comparison = comparisons.get(key)
-        standing = str(entry["standing"])
-        if standing == "recommended" and tied:
-            standing = "best so far"
+        standing = shown_standing(str(entry["standing"]), tied, key == leader)
         rows.append(BoardRow(rank, label_of(entry), entry, standing, comparison, _losses(entry), key == chosen))
     return tuple(rows)
+
+
+def _leader(advice: Mapping[str, Any]) -> tuple[Any, Any] | None:
+    """The one with the lowest rate of those that may be recommended."""
+    leader = advice.get("leader")
+    return _key(leader) if leader else None
 
 
 def _key(entry: Entry) -> tuple[Any, Any]:

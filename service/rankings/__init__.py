@@ -24,7 +24,15 @@ from service.rankings.outcomes import (
     judge,
 )
 from service.rankings.ranking import Ranking, rank
-from service.rankings.recommendation import MIN_MEASURED_SHARE, Recommendation, name_entries, percent, recommend
+from service.rankings.recommendation import (
+    MIN_MEASURED_SHARE,
+    Recommendation,
+    how_sure,
+    name_entries,
+    percent,
+    recommend,
+    shown_standing,
+)
 from service.rankings.runs import Flip, RateDifference, compare_runs, flipped
 from service.rankings.schemas import LeaderboardAnswer
 from service.rankings.table_of_outcomes import NOBODY, Checkpoint, OutcomeTable
@@ -68,6 +76,7 @@ __all__ = [
     "failures_needed",
     "flipped",
     "grade_of",
+    "how_sure",
     "judge",
     "mcnemar_exact",
     "name_entries",
@@ -76,6 +85,7 @@ __all__ = [
     "rank",
     "recommend",
     "seed_table",
+    "shown_standing",
     "state_word",
     "wilson",
 ]

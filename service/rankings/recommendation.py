@@ -92,7 +92,7 @@ def recommend(
     tied = tuple(entry for entry in level if entry is not chosen)
     too_few = tuple(entry for entry in open_ones if not _is_judged(entry) and entry not in unseen)
     sentences = [
-        *_headline(chosen, tied),
+        *_headline(chosen, tied, leader),
         *_preferred(chosen, leader, reason),
         *_standing(chosen, tied, comparisons, unseen, leader),
         *_caveats(chosen, too_few, unseen),
@@ -146,6 +146,37 @@ def _ranges(epochs: Sequence[int], known: Sequence[int]) -> list[str]:
     return words
 
 
+def how_sure(tied: int, leads: bool) -> str:
+    """A recommendation's heading: one of a tie need not have the lowest rate.
+
+    Args:
+        tied: how many others it is tied with.
+        leads: whether it has the lowest rate of those that may be recommended.
+
+    >>> how_sure(2, leads=False)
+    'Best guess, tied with 2 others'
+    """
+    if not tied:
+        return "Use this checkpoint"
+    return f"Best {'so far' if leads else 'guess'}, tied with {tied} other{'s' * (tied > 1)}"
+
+
+def shown_standing(standing: str, tied: bool, leads: bool) -> str:
+    """What a table says of a checkpoint, so that nobody wonders why another one has the lowest rate.
+
+    Args:
+        standing: as in the answer: recommended, tied, worse, and so on.
+        tied: whether the recommended one is tied with others.
+        leads: whether this one has the lowest rate of those that may be recommended.
+
+    >>> shown_standing("recommended", tied=True, leads=False), shown_standing("tied", tied=True, leads=True)
+    ('best guess', 'lowest rate')
+    """
+    if standing == "recommended" and tied:
+        return "best so far" if leads else "best guess"
+    return "lowest rate" if standing == "tied" and leads else standing
+
+
 def percent(rate: float) -> str:
     """A rate in words, without false precision: ``4%``, and ``<1%`` or ``>99%`` rather than a rounded end."""
     if 0 < rate < 0.005:
@@ -153,13 +184,14 @@ def percent(rate: float) -> str:
     return ">99%" if 0.995 < rate < 1 else f"{100 * rate:.0f}%"
 
 
-def _headline(chosen: LeaderboardEntry, tied: Sequence[LeaderboardEntry]) -> list[str]:
+def _headline(chosen: LeaderboardEntry, tied: Sequence[LeaderboardEntry], leader: LeaderboardEntry) -> list[str]:
     rate, interval = chosen.failure_rate, chosen.interval
     assert rate is not None  # a checkpoint measured on half its images has both
     assert interval is not None
     low, high = map(percent, interval)
+    word = ("Best so far, but tied" if chosen is leader else "Best guess among those tied") if tied else "Use"
     return [
-        f"{'Best so far, but tied' if tied else 'Use'}: {chosen.label}.",
+        f"{word}: {chosen.label}.",
         f"{chosen.tally.fails} of {chosen.tally.measured} judged images failed "
         f"({percent(rate)}; 95% interval {low} to {high}).",
     ]

@@ -21,8 +21,10 @@ from service.rankings import (
     RateDifference,
     Recommendation,
     State,
+    how_sure,
     judge,
     rank,
+    shown_standing,
 )
 from service.rankings.answering import answer_of
 from service.rankings.sweet_spot import find_sweet_spot
@@ -217,6 +219,12 @@ class ReportView:
         return self.base == MINIATURE
 
     @property
+    def how_sure(self) -> str:
+        """The recommendation's heading."""
+        found = self.recommendation
+        return how_sure(len(found.tied_with), found.entry is found.leader)
+
+    @property
     def images(self) -> int:
         """Images there are, the control's too."""
         return sum(row.entry.images for row in self.rows) + (self.control.images if self.control else 0)
@@ -307,14 +315,15 @@ def _leader_rows(
     rows = []
     for place, entry in enumerate(board, start=1):
         comparison = comparisons.get((entry.run, entry.epoch))
+        leads = entry is answer.leader
         if entry is answer.entry:
-            standing = "recommended" if not answer.tied_with else "best so far"
+            standing = shown_standing("recommended", bool(answer.tied_with), leads)
         elif (entry.run, entry.epoch) in dropped:
             standing = dropped[entry.run, entry.epoch]
         elif comparison is not None and comparison.separable:
             standing = "worse"
         else:
-            standing = "tied" if entry in answer.tied_with else "too few judged"
+            standing = shown_standing("tied", True, leads) if entry in answer.tied_with else "too few judged"
         rows.append(LeaderRow(place, entry, standing, comparison, reasons.get((entry.run, entry.epoch), ())))
     return tuple(rows)
 

@@ -105,7 +105,8 @@ def test_people_get_a_table_a_sentence_and_a_path(space: Workspace, folder: Path
     answer(space, ask(space, folder), as_json=False)
     said = capsys.readouterr().out
     assert re.search(r"│ 1 +│ kk", said) or re.search(r"┃ +┃ run", said)
-    assert re.search(r"(Use|Best so far, but tied): kk epoch \d+\.", said)
+    assert re.search(r"(Use|Best so far, but tied|Best guess among those tied): kk epoch \d+\.", said)
+    assert re.search(r"│ (recommended|best so far|best guess) +│", said)
     assert re.search(r"Report: /.*\.html\n", said)
     assert "no LoRA" in said
 

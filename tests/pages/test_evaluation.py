@@ -54,6 +54,24 @@ def test_the_answer_is_the_recommended_checkpoint() -> None:
     assert separable
 
 
+def test_a_best_guess_is_not_called_the_best_so_far() -> None:
+    given = board()
+    advice = given["recommendation"]
+    other = advice["tied_with"][0]
+    for entry in given["leaderboard"]:
+        if (entry["run"], entry["epoch"]) == (advice["run"], advice["epoch"]):
+            entry["standing"] = "tied"
+        elif (entry["run"], entry["epoch"]) == (other["run"], other["epoch"]):
+            entry["standing"] = "recommended"
+    leader = {"run": advice["run"], "epoch": advice["epoch"]}
+    given["recommendation"] = {**advice, **other, "leader": leader}
+    shown = build_answer(given)
+    standings = {row.label: row.standing for row in shown.rows}
+    assert standings[f"{other['run']} epoch {other['epoch']}"] == "best guess"
+    assert standings[f"{leader['run']} epoch {leader['epoch']}"] == "lowest rate"
+    assert shown.kicker.startswith("Best guess, tied with ")
+
+
 def test_what_a_checkpoint_loses_on_is_named_by_character() -> None:
     rows = build_answer(board()).rows
     worst = rows[-1]

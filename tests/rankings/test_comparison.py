@@ -158,7 +158,7 @@ def test_another_choice_is_taken_only_from_those_that_cannot_be_told_apart() -> 
     )
     other = recommend(board, board[1])
     assert (other.entry, other.leader, other.tied_with) == (board[1], board[0], (board[0],))
-    assert other.sentences[0] == "Best so far, but tied: v1 epoch 8."
+    assert other.sentences[0] == "Best guess among those tied: v1 epoch 8."
     assert other.sentences[2].startswith(
         "v1 epoch 4 does best on these images (2 of 24 fail), but by so little that it may be luck. v1 epoch 8 is "
         "preferred."

@@ -56,6 +56,18 @@ def test_standings_follow_the_recommendation() -> None:
     assert view(images("h" * 12), images("L" * 12, epoch=8)).rows[0].standing == "recommended"
 
 
+def test_a_best_guess_that_has_not_the_lowest_rate_says_so() -> None:
+    # Lost hands cost more than fused ones: epoch 8 fails once more often, and is expected to cost less.
+    shown = view(images("LLLLL" + "h" * 35, epoch=4), images("FFFFFF" + "h" * 34, epoch=8))
+    assert [(row.rank, row.entry.epoch, row.standing) for row in shown.rows] == [
+        (1, 4, "lowest rate"),
+        (2, 8, "best guess"),
+    ]
+    assert shown.how_sure == "Best guess, tied with 1 other"
+    assert shown.recommendation.sentences[0] == "Best guess among those tied: v1 epoch 8."
+    assert "v1 epoch 4 does best on these images (5 of 40 fail)" in " ".join(shown.recommendation.sentences)
+
+
 def test_a_higher_place_with_too_few_judged_is_marked_so() -> None:
     shown = view(images("h" + "?" * 11, epoch=4), images("L" + "h" * 11, epoch=8))
     assert [row.standing for row in shown.rows] == ["too few judged", "recommended"]
