@@ -93,7 +93,7 @@ def measure(seed: int, quick: bool) -> dict[str, Any]:
         "by_interval": _by_interval(cells),
         "cells": [{**asdict(cell), "below": cell.is_below} for cell in cells],
         "wrong_exclusions": wrong_exclusions(seed, 60 if quick else 1000),
-        "right_picks": right_picks(seed, 40 if quick else 1000),
+        "right_picks": right_picks(seed, 5 if quick else 400),
         "false_onsets": false_onsets(seed, 20 if quick else 200),
     }
 

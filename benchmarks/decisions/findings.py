@@ -30,7 +30,7 @@ BUDGETS = (1.2, 1.6, 2.0, 3.0, 4.0, 6.0, 8.0)
 def measure(seed: int, quick: bool) -> dict[str, Any]:
     """Every part, each with a stream of random numbers of its own."""
     tables = {name: _table(name) for name in TABLES}
-    orders, splits, grids = (20, 2, 10) if quick else (300, 100, 200)
+    orders, splits, grids = (20, 2, 10) if quick else (300, 60, 200)
     main = tables["v1-v2"]
     budget = {}
     for place, (name, runs) in enumerate({"v2": ("v2",), "v1 and v2": ("v1", "v2")}.items()):

@@ -243,8 +243,8 @@ def _reach(rivals: float, pairs: int) -> str:
     if needed > pairs:
         return f"With {pairs} images to compare, no difference could be told from luck: add seeds."
     return (
-        f"To count as worse here, a checkpoint has to fail on at least {needed} images that the best one passes, and "
-        "never the other way round. More seeds settle closer calls."
+        f"To count as worse here, a checkpoint has to fail on at least {needed} images that the one with the lowest "
+        "rate passes, and never the other way round. More seeds settle closer calls."
     )
 
 

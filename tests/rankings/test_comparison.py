@@ -13,10 +13,12 @@ from service.rankings import (
     build_leaderboard,
     compare_with_leader,
     failures_needed,
+    how_sure,
     mcnemar_exact,
     name_entries,
     percent,
     recommend,
+    shown_standing,
 )
 from service.rankings.comparison import comparisons_shared, holm
 from tests.rankings.worlds import checkpoint, row
@@ -146,6 +148,27 @@ def test_a_pose_that_hardly_ever_comes_out_recommends_nobody_and_a_rare_one_some
     )
     assert rare.entry is not None
     assert (rare.entry.epoch, rare.too_few_hits) == (4, ())
+
+
+@pytest.mark.parametrize(
+    ("standing", "tied", "leads", "shown"),
+    [
+        ("recommended", False, True, "recommended"),
+        ("recommended", True, True, "best so far"),
+        ("recommended", True, False, "best guess"),
+        ("tied", True, True, "lowest rate"),
+        ("tied", True, False, "tied"),
+        ("worse", True, False, "worse"),
+    ],
+)
+def test_a_standing_says_who_has_the_lowest_rate(standing: str, tied: bool, leads: bool, shown: str) -> None:
+    assert shown_standing(standing, tied, leads) == shown
+
+
+def test_a_heading_says_how_sure_it_is() -> None:
+    assert how_sure(0, leads=True) == "Use this checkpoint"
+    assert how_sure(1, leads=True) == "Best so far, tied with 1 other"
+    assert how_sure(3, leads=False) == "Best guess, tied with 3 others"
 
 
 def test_another_choice_is_taken_only_from_those_that_cannot_be_told_apart() -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from service.rankings.smoothing import cell_likeness, draw, sampling_covariance, scenario_rates, smooth
+from service.rankings.smoothing import cell_likeness, draw, models, sampling_covariance, scenario_rates, smooth
 
 PLACES = np.arange(12, dtype=float)
 ONE_RUN = np.zeros(12, dtype=np.int64)
@@ -55,6 +56,41 @@ def test_exact_rates_are_left_as_they_are() -> None:
     mean, spread = smoothed.mean, smoothed.covariance
     assert mean == pytest.approx(truth, abs=0.01)
     assert np.sqrt(np.diagonal(spread)).max() < 0.01
+
+
+def test_it_is_the_gaussian_posterior_weighted_by_scipys_evidence() -> None:
+    rng = np.random.default_rng(6)
+    noise = 0.002 * np.eye(12) + 0.0005
+    rates = 0.3 + 0.1 * rng.standard_normal(12)
+    ideas = models((2.0, 6.0), (0.05,), (0.01, 0.1))
+    found = smooth(rates, noise, ONE_RUN, PLACES, ideas)
+    values = rates - rates.mean()
+    evidence, means, covariances = [], [], []
+    for idea in ideas:
+        curve = idea.height**2 * np.exp(-((PLACES[:, None] - PLACES) ** 2) / (2 * idea.reach**2))
+        prior = 0.25 + curve + idea.own**2 * np.eye(12)
+        evidence.append(stats.multivariate_normal(np.zeros(12), prior + noise).logpdf(values))
+        precision = np.linalg.inv(prior) + np.linalg.inv(noise)  # the other way to write the same posterior
+        covariances.append(np.linalg.inv(precision))
+        means.append(covariances[-1] @ np.linalg.inv(noise) @ values)
+    weights = np.exp(np.array(evidence) - max(evidence))
+    weights /= weights.sum()
+    mean = weights @ np.array(means)
+    assert found.mean == pytest.approx(mean + rates.mean(), abs=1e-6)
+    spread = sum(w * (c + np.outer(m - mean, m - mean)) for w, c, m in zip(weights, covariances, means, strict=True))
+    assert found.covariance == pytest.approx(spread, abs=1e-6)
+    assert found.reach == pytest.approx(weights @ [idea.reach for idea in ideas])
+
+
+def test_the_share_of_its_own_is_how_much_a_mean_follows_its_figure() -> None:
+    rates = 0.3 + 0.05 * np.sin(PLACES)
+    (idea,) = models((3.0,), (0.05,), (0.03,))
+    noise = 0.001 * np.eye(12)
+    found = smooth(rates, noise, ONE_RUN, PLACES, [idea])
+    # moving one figure moves the common middle too, which the level takes up again but for its own small doubt
+    moved = smooth(rates + 1e-4 * (PLACES == 4), noise, ONE_RUN, PLACES, [idea])
+    assert (moved.mean[4] - found.mean[4]) / 1e-4 == pytest.approx(found.share[4], abs=0.005)
+    assert 0 < found.share.min() < found.share.max() < 1
 
 
 def test_an_unknown_rate_is_taken_from_its_neighbours_with_doubt() -> None:
