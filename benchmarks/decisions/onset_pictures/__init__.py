@@ -1,0 +1,1 @@
+"""Onsets that the findings show, held against what the eye sees on pictures of the same seeds."""
