@@ -16,7 +16,7 @@ Window = tuple[float, float, float]
 HEAD_SIZE = 128
 PERSON_SIZE = 96
 PAIR_SIZE = 160
-BODY_SIZE = 96
+BODY_SIZE = 128
 FACE_SIZE = 64
 FRAME_SIZE = 256
 

@@ -24,8 +24,10 @@ QUESTIONS = {
     "outfit": OUTFITS,
     "outfit_color": OUTFIT_COLORS,
 }
-_SIZES = {"nano": (8, 12, 16), "shipped": (16, 32, 48, 64, 112)}
-_WEIGHTS = {"limbs": 1.5, "arms": 0.5, "outfit": 0.6, "outfit_color": 0.6}
+_SIZES = {"nano": (8, 12, 16), "shipped": (20, 40, 64, 88, 144)}
+_WEIGHTS = {"limbs": 2.5, "arms": 0.5, "outfit": 0.6, "outfit_color": 0.6}
+# How many times as often a drawing is picked in which somebody has a limb too many or too few, or a ghost about her.
+_OFTEN = {"limbs": 3.0, "ghost": 1.5}
 
 
 def build(size: str = "shipped") -> Reader:
@@ -39,12 +41,23 @@ class Objective:
     def __init__(self, drawings: Drawings, batch: int, seed: int = 0) -> None:
         self.drawings, self.batch = drawings, batch
         self.generator = torch.Generator().manual_seed(seed)
+        self.shares = shares(drawings).cpu()
 
     def __call__(self, network: nn.Module) -> Losses:
         """The losses of one fresh batch."""
         with torch.no_grad(), torch.autocast(self.drawings.device, enabled=False):
-            crops = sample(self.drawings, self.batch, BODY_SIZE, self.generator, faces=False)
+            crops = sample(self.drawings, self.batch, BODY_SIZE, self.generator, False, self.shares)
         return answer_losses(network(crops.inputs), self.drawings, crops, _WEIGHTS)
+
+
+def shares(drawings: Drawings) -> torch.Tensor:
+    """How often each drawing is picked, (count,), 1 for one in which every body is whole."""
+    everybody = torch.arange(drawings.count, device=drawings.device)
+    often = torch.ones(drawings.count, device=drawings.device)
+    for question, factor in _OFTEN.items():
+        faulty = (drawings.person(question, everybody) > 0).any(1)
+        often = torch.where(faulty, often.clamp_min(factor), often)
+    return often
 
 
 def save(path: Path, network: Reader, notes: dict[str, Any]) -> None:

@@ -43,7 +43,9 @@ def turned(
     return functional.grid_sample(pictures[index], grid, mode, padding, align_corners=False)
 
 
-def sample(drawings: Drawings, batch: int, size: int, generator: torch.Generator, faces: bool) -> Crops:
+def sample(
+    drawings: Drawings, batch: int, size: int, generator: torch.Generator, faces: bool, shares: Tensor | None = None
+) -> Crops:
     """Crops of ``batch`` people, or fewer where a picture shows fewer.
 
     Args:
@@ -52,9 +54,10 @@ def sample(drawings: Drawings, batch: int, size: int, generator: torch.Generator
         size: side of a crop in pixels.
         generator: chooses the pictures.
         faces: faces instead of whole bodies.
+        shares: how often each drawing is picked, see :meth:`benchmarks.detectors.store.Drawings.pick`.
     """
     device = drawings.device
-    index = drawings.pick(max(2, batch * 2 // 3), generator)
+    index = drawings.pick(max(2, batch * 2 // 3), generator, shares)
     boxes = drawings.head_boxes(index) if faces else drawings.person_boxes()[index]
     there = drawings.person("judgeable" if faces else "present", index) > 0
     there &= (boxes[..., 2] - boxes[..., 0]) > 10

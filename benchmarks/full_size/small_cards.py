@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,9 @@ def measure_cards(options: Any, device: torch.device) -> dict[str, Any]:
 
 
 def _measure(card: Card, options: Any, device: torch.device) -> dict[str, Any]:
+    # What the setting before has left in the compiler's caches would count here.
+    torch._dynamo.reset()
+    gc.collect()
     side = max(options.sides)
     build = anima.full_components if options.size == "full" else anima.nano_components
     parts = build(device, options.seed)

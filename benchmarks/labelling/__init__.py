@@ -23,5 +23,6 @@ def labelled_set(name: str) -> tuple[list[LabelledCell], dict[int, dict[str, str
     from benchmarks.labelling.cells import read_cells
     from benchmarks.labelling.labels import read_labels
 
-    folder = Path(__file__).parent / "sets"
-    return read_cells(folder / f"{name}.jsonl"), read_labels(folder / f"{name}.csv")
+    folder = Path(__file__).parent / "sets" / name
+    people, bodies = (read_labels(folder / f"{sheet}.csv") for sheet in ("people", "bodies"))
+    return read_cells(folder / "cells.jsonl"), {number: row | bodies[number] for number, row in people.items()}

@@ -45,7 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     sheets.add_argument("--out", type=Path, required=True)
     compare = commands.add_parser("compare", help="hold the detectors against the labels")
     compare.add_argument("--cells", type=Path, required=True)
-    compare.add_argument("--labels", type=Path, required=True)
+    compare.add_argument("--labels", type=Path, nargs=2, required=True, help="answers about people, and about bodies")
     compare.add_argument("--pictures", type=Path, required=True)
     compare.add_argument("--suite", default="keikana")
     compare.add_argument("--device", default="cpu")
@@ -104,7 +104,8 @@ def _compare(options: argparse.Namespace) -> int:
     from detectors import open_detectors
     from service.suites import load_suite
 
-    cells, labels = read_cells(options.cells), read_labels(options.labels)
+    people, bodies = (read_labels(path) for path in options.labels)
+    cells, labels = read_cells(options.cells), {n: row | bodies[n] for n, row in people.items() if n in bodies}
     detectors = open_detectors(device=options.device)
     result = summary(compare(cells, labels, options.pictures, detectors, load_suite(options.suite)))
     print(json.dumps(result) if options.json else markdown(result))

@@ -12,9 +12,9 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.accuracy.measure import Counts, answer_of, figures
-from benchmarks.detectors.answers import BLEED, HEAD, HERSELF, WORST_HANDS
+from benchmarks.detectors.answers import BLEED, HEAD, HERSELF
 from benchmarks.labelling.cells import LabelledCell
-from benchmarks.labelling.labels import UNSURE, Row
+from benchmarks.labelling.labels import BROKEN, SIDES, UNSURE, Row
 from detectors import DetectorSet, Finding, Verdict
 from detectors.context import Context, Person
 from detectors.expectations import Character, Expectation, changed
@@ -22,7 +22,6 @@ from detectors.vocabulary import AHOGE_STATES, EYE_COLORS, HAIR_COLORS, HAIR_LEN
 from service.rankings import wilson
 from service.suites import Suite
 
-SIDES = ("left", "right")
 READINGS = {
     "hair": ("hair_color", HAIR_COLORS),
     "length": ("hair_length", HAIR_LENGTHS),
@@ -34,7 +33,6 @@ ATTRIBUTES = {"hair_color": "hair", "hair_length": "length", "eye_color": "eyes"
 """A character's attribute -> the question about one person that answers it."""
 KEI, KANA = "Kei", "Kana"
 Contest = tuple[str, int | None]
-_HANDS = (*WORST_HANDS, "not_measurable")
 _AHOGE_TRUTH = {
     "ahoge_bleed": {"none": "holds", "tuft": "minor", "ahoge": "fails"},
     "ahoge_missing": {"none": "fails", "tuft": "minor", "ahoge": "holds"},
@@ -67,12 +65,7 @@ class Compared:
             for finding in findings:
                 if (finding.check, finding.character) == (check, character):
                     self.counts.answers["", check, truth, answer_of(finding)] += 1
-                    picture.append((finding.verdict, truth == "fails"))
-        hands = [finding for finding in findings if finding.check == "hands"]
-        if hands and label["hands"] != UNSURE:  # labelled is the worst hand of the picture, not whose it is
-            worst = min(hands, key=lambda one: _HANDS.index(answer_of(one)))
-            self.counts.answers["", "hands", label["hands"], answer_of(worst)] += 1
-            picture.append((worst.verdict, label["hands"] in ("lost", "fused")))
+                    picture.append((finding.verdict, truth in ("fails", *BROKEN)))
         self.verdicts.setdefault(contest, []).append(picture)
         for finding in findings:
             if finding.check == "pose" and label["pose"] not in (UNSURE, "solo") and "came_out" in finding.evidence:
@@ -115,6 +108,8 @@ def truths(label: Row, context: Context) -> list[tuple[str, str | None, str]]:
         side = _side(label, character.name, cast)
         if side is not None:
             found += _worn(label, side, character, context.expectation)
+            if label[f"{side}_hands"] not in (UNSURE, "absent"):
+                found.append(("hands", character.name, label[f"{side}_hands"]))
     asked = context.expectation
     if label["pose"] != UNSURE and label["people"] == str(len(cast)) and label["fusion"] == "no" and len(cast) > 1:
         if label["pose"] != asked.pose:
@@ -229,7 +224,7 @@ def summary(compared: Compared) -> dict[str, Any]:
     """Everything that ``--json`` prints: figures by check, and how often a head was read as it was labelled."""
     names = ("cast", "fusion", *_AHOGE_TRUTH, *BLEED, "identity", "pose", "follow_through")
     checks = {check: figures(compared.counts, check, ["fails"]) for check in names}
-    checks["hands"] = figures(compared.counts, "hands", ["lost", "fused"])
+    checks["hands"] = figures(compared.counts, "hands", BROKEN)
     readings = {}
     for question in (*READINGS, "pose"):
         rows = {(wanted, answer): n for (q, wanted, answer), n in compared.readings.items() if q == question}
@@ -246,6 +241,7 @@ def summary(compared: Compared) -> dict[str, Any]:
         "people_labelled": compared.heads[0],
         "people_read": compared.heads[1],
         "checks": checks,
+        "hands": {f"{t}: {a}": n for (_, c, t, a), n in sorted(compared.counts.answers.items()) if c == "hands"},
         "readings": readings,
         "checkpoints": (ranked := by_checkpoint(compared)),
         "order": order_agrees(ranked),
@@ -269,6 +265,7 @@ def markdown(result: Mapping[str, Any]) -> str:
         )
         faults = f"{f['positives']} of {f['n']}"
         lines.append(f"| {name} | {precision} | {recall} | {number(f['f1'])} | {faults} | {f['not_measurable']} |")
+    lines += ["", "Hands, label: verdict, count: " + ", ".join(f"{words} {n}" for words, n in result["hands"].items())]
     lines += ["", "| read on heads | right | wrong |", "|---|---|---|"]
     for name, f in result["readings"].items():
         wrong = "; ".join(f"{words}: {count}" for words, count in f["wrong"].items()) or "none"

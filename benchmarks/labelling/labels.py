@@ -12,15 +12,17 @@ from detectors.vocabulary import AHOGE_STATES, EYE_COLORS, HAIR_COLORS, HAIR_LEN
 from service.rankings import wilson
 
 UNSURE = "?"
+SIDES = ("left", "right")
+BROKEN = ("fused", "lost")
+"""Grades of hands that fail."""
 HAIR = (*HAIR_COLORS, "absent")
 EYES = (*EYE_COLORS, "absent")
 # What the two wear by themselves and what a scenario asks for; "other" is any other garment or colour.
 OUTFITS = ("red blazer", "blue vest", "green dress", "other", "absent")
-QUESTIONS: dict[str, tuple[str, ...]] = {
+HANDS = ("holds", "minor", "fused", "lost", "hidden", "absent")
+PEOPLE: dict[str, tuple[str, ...]] = {
     # How many people there are, whoever they are; a second head on one body counts as a person of its own.
     "people": ("0", "1", "2", "3", "4"),
-    # Do two bodies merge where they touch, share limbs, or carry a head too many?
-    "fusion": ("no", "yes"),
     # What came out, whatever was asked for.
     "pose": ("solo", "apart", "together", "hug", "piggyback", "princess_carry", "lap_sit", "other"),
     # Of the person whose head is further left, and of the other one. One alone counts as left. Position, not name,
@@ -37,12 +39,23 @@ QUESTIONS: dict[str, tuple[str, ...]] = {
     "right_outfit": OUTFITS,
     # Which of them is Kei, by everything but the ahoge.
     "kei": ("left", "right", "absent"),
-    # The worst visible hand of the picture.
-    "hands": ("holds", "minor", "fused", "lost"),
 }
-"""Questions and their answers; every question may also be answered with :data:`UNSURE`."""
-
-COLUMNS = ("number", *QUESTIONS)
+"""What is asked about each picture and each person, and the answers; also :data:`UNSURE`."""
+BODIES: dict[str, tuple[str, ...]] = {
+    # Is there a stretch of contact, longer than a hand is wide, where nobody can say which body is whose; a limb that
+    # grows out of the wrong body; or one torso under two heads? Smudged lines that can be followed are "no".
+    "fusion": ("no", "yes"),
+    # Is somebody there as a head alone, though nothing would cover her body?
+    "body": ("whole", "missing"),
+    # The worst of each one's hands that count: its place can be seen, no edge cuts it, and it is 14 of 256 pixels wide.
+    # holds: three fingers to be told apart; minor: a hand, slightly off; fused: no two fingers to be told apart, or an
+    # outline that melts into something else; lost: an arm that ends in the open without one; hidden: none counts.
+    "left_hands": HANDS,
+    "right_hands": HANDS,
+}
+"""What is asked about bodies and hands, at a later look of its own, after a first way of asking found no agreement."""
+SHEETS = (PEOPLE, BODIES)
+QUESTIONS = PEOPLE | BODIES
 Row = Mapping[str, str]
 
 
@@ -51,14 +64,16 @@ class LabelFault(ValueError):
 
 
 def read_labels(path: Path) -> dict[int, dict[str, str]]:
-    """Answers by picture number.
+    """Answers by picture number, to the questions of that one of :data:`SHEETS` that the file has.
 
     Raises:
         LabelFault: a column is missing, an answer is none of those allowed, or a picture is there twice.
     """
     with path.open(newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
-        missing = set(COLUMNS) - set(reader.fieldnames or ())
+        columns = set(reader.fieldnames or ())
+        questions = min(SHEETS, key=lambda sheet: len(sheet.keys() - columns))
+        missing = {"number", *questions} - columns
         if missing:
             raise LabelFault(f"{path.name}: no column {', '.join(sorted(missing))}")
         labels: dict[int, dict[str, str]] = {}
@@ -69,10 +84,10 @@ def read_labels(path: Path) -> dict[int, dict[str, str]]:
             number = int(row["number"])
             if number in labels:
                 raise LabelFault(f"{where}: picture {number} is there twice")
-            for question, allowed in QUESTIONS.items():
+            for question, allowed in questions.items():
                 if row[question] not in (*allowed, UNSURE):
                     raise LabelFault(f"{where}, {question}: {row[question]!r} is none of {', '.join(allowed)} or ?")
-            labels[number] = {question: row[question] for question in QUESTIONS}
+            labels[number] = {question: row[question] for question in questions}
     return labels
 
 
@@ -98,9 +113,20 @@ class Agreement:
 
 
 def agreement(first: Mapping[int, Row], second: Mapping[int, Row]) -> list[Agreement]:
-    """Compare two rounds on the pictures that both have."""
+    """Compare two rounds on the pictures and questions that both have.
+
+    Hands are compared as they are graded and, as ``hands_fail``, in whether a hand that both see is fused or lost.
+    """
     shared = sorted(first.keys() & second.keys())
-    return [_agreement(question, [(first[n][question], second[n][question]) for n in shared]) for question in QUESTIONS]
+    pairs = {
+        question: [(first[n][question], second[n][question]) for n in shared]
+        for question in QUESTIONS
+        if all(question in one[n] for one in (first, second) for n in shared)
+    }
+    seen = [pair for side in SIDES for pair in pairs.get(f"{side}_hands", ()) if not set(pair) & {"hidden", "absent"}]
+    if seen:
+        pairs["hands_fail"] = [tuple(UNSURE if grade == UNSURE else str(grade in BROKEN) for grade in p) for p in seen]
+    return [_agreement(question, answers) for question, answers in pairs.items()]
 
 
 def _agreement(question: str, pairs: Sequence[tuple[str, str]]) -> Agreement:

@@ -49,31 +49,6 @@ class AdapterModule:
         return AdapterModule(self.layout, pinned, self.scale, self.dora_of_base)
 
 
-def write_sum(target: torch.Tensor, base: torch.Tensor, module: AdapterModule, strength: float) -> bool:
-    """Write base + ``strength`` · difference into `target` by one matrix product, where that loses nothing.
-
-    That is so for a plain LoRA on a GPU whose factors have the weight's own 16-bit dtype: their products are exact in
-    the fp32 the GPU sums in, the base is added there, and the sum is rounded once, as by :func:`add_difference`.
-
-    Args:
-        target: the live weight, on a device.
-        base: the kept weight, shaped like it, on the same device.
-        module: on the same device.
-        strength: the user's LoRA scale.
-
-    Returns:
-        Whether it was written; if not, nothing was done.
-    """
-    factors = module.factors
-    plain = module.layout.algorithm == "lora" and not {"dora", "mid"} & set(factors)
-    dtypes = {target.dtype, base.dtype, *(factors[role].dtype for role in ("up", "down") if role in factors)}
-    if not (plain and target.is_cuda and target.dim() == 2 and target.dtype.itemsize == 2 and len(dtypes) == 1):
-        return False
-    up, down = factors["up"].flatten(1), factors["down"].flatten(1)
-    torch.addmm(base, up, down, alpha=strength * module.scale, out=target)
-    return True
-
-
 def add_difference(total: torch.Tensor, base: torch.Tensor, module: AdapterModule, strength: float) -> None:
     """Add ``strength`` times the module's weight difference to `total` in place.
 

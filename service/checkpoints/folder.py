@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from service.checkpoints.adapter import Adapter
-from service.checkpoints.differences import add_difference, write_sum
+from service.checkpoints.differences import add_difference
 from service.checkpoints.header import read_header
 from service.checkpoints.layout import ModuleLayout, difference_problem, read_layout
 from service.checkpoints.naming import TRANSFORMER, ModuleName, NameMap
@@ -119,10 +119,6 @@ class Folder:
             self._base[parameter] = self._kept(parameter)
         base = self._base[parameter].to(parameter.device, non_blocking=True)
         self._changed.add(parameter)
-        if len(live) == 1 and live[0][2] == "weight":
-            adapter, index, _, scale = live[0]
-            if write_sum(parameter, base, self._placed[adapter, parameter.device].modules[index], scale):
-                return
         # Copied even when the base is fp32 already: the kept weights are never written to.
         total = base.to(torch.float32, copy=True)
         total = total.flatten(1) if total.dim() > 1 else total

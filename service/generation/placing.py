@@ -15,6 +15,7 @@ from service.generation.cards import Card
 WORTH_COMPILING = 300_000_000
 """Parameters from which compiling, which takes up to a minute, is won back within a small evaluation."""
 _BLOCKS_A_GROUP = 2
+_SHAPES = 64
 
 
 def is_large(denoiser: torch.nn.Module) -> bool:
@@ -32,6 +33,8 @@ def compile_blocks(denoiser: Any, blocks: Sequence[str], **options: Any) -> None
         blocks: names of the classes; diffusers does not know them for every model.
         options: for ``torch.compile``, besides ``dynamic=False``.
     """
+    # A U-Net has a dozen shapes of one class; past the limit torch would go on uncompiled, with a warning.
+    torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, _SHAPES)
     denoiser._repeated_blocks = list(blocks)
     denoiser.compile_repeated_blocks(dynamic=False, **options)
 

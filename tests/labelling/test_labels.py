@@ -9,9 +9,10 @@ import pytest
 from sklearn.metrics import cohen_kappa_score
 
 from benchmarks.labelling.__main__ import main
-from benchmarks.labelling.labels import COLUMNS, QUESTIONS, LabelFault, agreement, read_labels
+from benchmarks.labelling.labels import BODIES, PEOPLE, LabelFault, agreement, read_labels
 
-FIRST_ANSWERS = {question: answers[0] for question, answers in QUESTIONS.items()}
+COLUMNS = ("number", *BODIES)
+FIRST_ANSWERS = {question: answers[0] for question, answers in (PEOPLE | BODIES).items()}
 
 
 def write(path: Path, rows: list[dict[str, str]], columns: tuple[str, ...] = COLUMNS) -> Path:
@@ -27,9 +28,9 @@ def row(number: int, **answers: str) -> dict[str, str]:
 
 
 def test_answers_come_back_by_number(tmp_path: Path) -> None:
-    labels = read_labels(write(tmp_path / "a.csv", [row(3), row(9, fusion="yes", hands="?")]))
+    labels = read_labels(write(tmp_path / "a.csv", [row(3), row(9, fusion="yes", right_hands="?")]))
     assert labels[3]["fusion"] == "no"
-    assert (labels[9]["fusion"], labels[9]["hands"]) == ("yes", "?")
+    assert (labels[9]["fusion"], labels[9]["right_hands"]) == ("yes", "?")
 
 
 @pytest.mark.parametrize(
@@ -38,7 +39,7 @@ def test_answers_come_back_by_number(tmp_path: Path) -> None:
         ([row(1, fusion="maybe")], COLUMNS, "line 2, fusion: 'maybe'"),
         ([row(1), row(1)], COLUMNS, "line 3: picture 1 is there twice"),
         ([{**row(1), "number": "one"}], COLUMNS, "'one' is no picture number"),
-        ([row(1)], COLUMNS[:-1], "no column hands"),
+        ([row(1)], COLUMNS[:-1], "no column right_hands"),
     ],
 )
 def test_a_wrong_file_is_refused_by_name(
@@ -63,6 +64,20 @@ def test_unsure_pictures_are_counted_apart_and_one_answer_has_no_kappa() -> None
     found = {each.question: each for each in agreement({1: row(1, fusion="?"), 2: row(2)}, {1: row(1), 2: row(2)})}
     assert (found["fusion"].n, found["fusion"].same, found["fusion"].unsure) == (1, 1, 1)
     assert found["fusion"].kappa is None
+
+
+def test_a_file_about_people_is_told_from_one_about_bodies(tmp_path: Path) -> None:
+    labels = read_labels(write(tmp_path / "a.csv", [row(1, pose="hug")], ("number", *PEOPLE)))
+    assert labels[1].keys() == PEOPLE.keys()
+    assert labels[1]["pose"] == "hug"
+
+
+def test_hands_agree_where_both_rounds_see_a_hand_that_fails_or_does_not() -> None:
+    first = {1: row(1, left_hands="lost", right_hands="hidden"), 2: row(2, left_hands="holds", right_hands="minor")}
+    second = {1: row(1, left_hands="fused", right_hands="lost"), 2: row(2, left_hands="minor", right_hands="lost")}
+    found = {each.question: each for each in agreement(first, second)}
+    assert (found["left_hands"].n, found["left_hands"].same) == (2, 0)
+    assert (found["hands_fail"].n, found["hands_fail"].same) == (3, 2)
 
 
 def test_nothing_shared_is_no_figure() -> None:
