@@ -74,7 +74,14 @@ def measure_anima(options: Any, device: torch.device, detectors: Any, ceiling: f
             suite = the_suite(side, options.scenarios, options.seeds, **generation)
             measured, flops, cell = plain[side]
             row = measure_ours(
-                generator, parts["transformer"], detectors, suite, loras["kohya"], folder / str(side), flops
+                generator,
+                parts["transformer"],
+                detectors,
+                suite,
+                loras["kohya"],
+                folder / str(side),
+                flops,
+                options.profile,
             )
             latents = torch.randn(1, 16, 1, side // 8, side // 8, device=device, dtype=dtype)
             row["vae_ms"] = vae_ms(parts["vae"], latents)
@@ -113,7 +120,9 @@ def measure_sdxl(options: Any, device: torch.device, detectors: Any, ceiling: fl
             generator = SDXLGenerator.from_components(parts, settings, identity="random", device=str(device))
             suite = the_suite(side, options.scenarios, options.seeds, **generation)
             measured, flops, cell = plain[side]
-            row = measure_ours(generator, parts["unet"], detectors, suite, loras, folder / str(side), 2 * flops)
+            row = measure_ours(
+                generator, parts["unet"], detectors, suite, loras, folder / str(side), 2 * flops, options.profile
+            )
             latents = torch.randn(1, 4, side // 8, side // 8, device=device, dtype=parts["vae"].dtype)
             row["vae_ms"] = vae_ms(parts["vae"], latents)
             result[str(side)] = _row(row, measured, ceiling, _drawn(generator, loras[0], cell))

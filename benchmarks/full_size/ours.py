@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.full_size.timing import milliseconds, peak_gb, reset_peak, wait, watched
+from benchmarks.full_size.timing import milliseconds, peak_gb, profile, reset_peak, wait, watched
 from service.checkpoints import inspect_checkpoint
 from service.evaluations.asking import make_request
 from service.evaluations.executor import Detectors
@@ -46,6 +46,7 @@ def measure_ours(
     loras: Sequence[Path],
     folder: Path,
     flops: float,
+    profiled: bool = False,
 ) -> dict[str, Any]:
     """A whole evaluation and its parts, once everything is compiled and the detectors have looked at a first batch.
 
@@ -57,6 +58,7 @@ def measure_ours(
         loras: files of one run.
         folder: for the data.
         flops: of one step of one image.
+        profiled: add where the time of one batch goes.
     """
     device = generator._device
     requests = [ImageRequest(scenario.prompt, seed) for scenario, seed in suite.cells()]
@@ -85,7 +87,9 @@ def measure_ours(
     finally:
         space.close()
     assert progress.failed == 0, f"{progress.failed} images failed"
+    spent = {"profile": profile(device, lambda: generator.generate(batch))} if profiled else {}
     return {
+        **spent,
         "images": progress.judged,
         "ours_ms": round(1000 * seconds / progress.judged, 1),
         "batch_size": generator.settings.batch_size,

@@ -16,7 +16,9 @@ ASKED = ["plain_ms", "ours_ms", "ratio", "ceiling_tflops", "transformer_tflops",
 
 @pytest.mark.slow
 def test_the_whole_command_runs_on_a_cpu(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(sys, "argv", ["full_size", "--size", "nano", "--steps", "2", "--batch", "2", "--json"])
+    monkeypatch.setattr(
+        sys, "argv", ["full_size", "--size", "nano", "--steps", "2", "--batch", "2", "--profile", "--json"]
+    )
     assert main() == 0
     result = json.loads(capsys.readouterr().out)
     for model in ("anima", "sdxl"):
@@ -25,6 +27,7 @@ def test_the_whole_command_runs_on_a_cpu(monkeypatch: pytest.MonkeyPatch, capsys
         assert row["gpu_busy"] is None
         assert row["images"] == 3 * 2 * 2
         assert row["bit_equal"]
+        assert any("conv" in each["operation"] and each["calls"] for each in row["profile"])
         # The same cell from diffusers' own pipeline and loader: the same noise, text, LoRA and sampler.
         assert row["grey_levels_from_plain"]["max"] <= 2
     checks = result["anima"]["checks"]
