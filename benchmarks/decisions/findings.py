@@ -18,8 +18,10 @@ from benchmarks.decisions.power_prior import power_prior_costs
 from benchmarks.decisions.replays import Grid, measure_budget
 from benchmarks.experiment.findings import FOLDER, read_findings
 from benchmarks.experiment.grid import outcomes_of
-from service.rankings import OutcomeTable, Ranking, rank, wilson
+from service.rankings import OutcomeTable, Ranking, Scoring, rank, wilson
+from service.rankings.posterior import angles
 from service.rankings.ranking import breaks_from, search_onsets
+from service.rankings.sweet_spot import FAILURES
 
 TABLES = {"v1-v2": ("v1", "v2"), "v1-rank8-v2-rank4": ("v1-rank8", "v2-rank4")}
 """Packed findings and their runs."""
@@ -44,6 +46,7 @@ def measure(seed: int, quick: bool) -> dict[str, Any]:
             name: halves(table, splits, np.random.default_rng([seed, 81, place]))
             for place, (name, table) in enumerate(tables.items())
         },
+        "luck": {name: luck(table, TABLES[name]) for name, table in tables.items()},
         "onsets": {name: onsets(table, TABLES[name]) for name, table in tables.items()},
         "wrong_exclusions": wrong_exclusions(main, grids, seed),
     }
@@ -102,6 +105,21 @@ def halves(table: OutcomeTable, splits: int, rng: np.random.Generator) -> dict[s
         "not_separable": _spread(tied_number),
         **{kind: {how: _spread(values) for how, values in by_pick.items()} for kind, by_pick in found.items()},
     }
+
+
+def luck(table: OutcomeTable, runs: tuple[str, ...]) -> dict[str, dict[str, float]]:
+    """How much of the variance of failing and not failing is luck of the seed, and how much of that is shared.
+
+    Returns:
+        By run: ``within`` scenarios, the part of the variance that is not between them (mean over checkpoints), and
+        ``shared``, the correlation of two checkpoints on the same cell.
+    """
+    found = {}
+    for run in runs:
+        codes = [code for code, (name, _) in enumerate(table.checkpoints) if name == run]
+        seen = angles(*Scoring().only(*FAILURES).by_cell(table, codes), 1.0)
+        found[run] = {"within": round(float(seen.design_effect.mean()), 3), "shared": round(seen.likeness, 3)}
+    return found
 
 
 def given_up(ranking: Ranking) -> tuple[str, int | None]:

@@ -65,6 +65,8 @@ class Grid:
 def measure_budget(grid: Grid, budgets: tuple[float, ...], races: int, again: bool, rng: np.random.Generator) -> Any:
     """Right picks by images: the uniform grid (lowest count, and smoothed over epochs) against the adaptive budget.
 
+    Of the adaptive side also how often it ends at the very checkpoint with the lowest rate (``same``).
+
     Args:
         grid: the findings.
         budgets: of the adaptive side, in blocks.
@@ -93,6 +95,7 @@ def measure_budget(grid: Grid, budgets: tuple[float, ...], races: int, again: bo
     found["adaptive"] = {
         "images_to_95": _number(images_for(used, right / races)),
         "right": _shares(used, right, races),
+        "same": _shares(used, np.array([each["same"] for each in raced]), races),
         "endings": [each["endings"] for each in raced],
         "best_dropped": [_share(each["best_dropped"], races) for each in raced],
     }
@@ -121,13 +124,15 @@ def _adaptive(grid: Grid, rules: Rules, races: int, again: bool, rng: np.random.
     names = sorted({run for run, _ in grid.names})
     runs = np.array([names.index(run) for run, _ in grid.names])
     places = np.array([epoch / 4 for _, epoch in grid.names])
-    right = dropped = 0
+    right = same = dropped = 0
     used: list[float] = []
     endings = dict.fromkeys((ending.name.lower() for ending in Ending if ending is not Ending.OPEN), 0)
     for size in [CHUNK] * (races // CHUNK) + [races % CHUNK] * (races % CHUNK > 0):
         state = Races(runs, places, grid.fails.shape[1], rules, size)
         _race(state, grid, again, rng)
-        right += int(grid.is_right(state.pick()).sum())
+        picks = state.pick()
+        right += int(grid.is_right(picks).sum())
+        same += int((picks == grid.rates.argmin()).sum())
         dropped += int(state.worse[:, grid.rates.argmin()].sum())
         used += state.used.tolist()
         for ending in Ending:
@@ -135,6 +140,7 @@ def _adaptive(grid: Grid, rules: Rules, races: int, again: bool, rng: np.random.
                 endings[ending.name.lower()] += int((state.ending == ending).sum())
     return {
         "right": right,
+        "same": same,
         "used": float(np.mean(used)),
         "best_dropped": dropped,
         "endings": {name: number / races for name, number in endings.items() if number},

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from benchmarks.decisions.exclusions import kept
-from benchmarks.decisions.findings import halves, onsets, wrong_exclusions
+from benchmarks.decisions.findings import given_up, halves, luck, onsets, wrong_exclusions
 from benchmarks.decisions.replays import Grid, measure_budget
 from detectors.findings import Severity, Verdict
-from service.rankings import CellOutcome, FindingRow, OutcomeTable
+from service.rankings import CellOutcome, FindingRow, OutcomeTable, rank
 
 RATES = {("v1", 4): 0.8, ("v1", 8): 0.75, ("v1", 12): 0.8, ("v2", 4): 0.7, ("v2", 8): 0.1, ("v2", 12): 0.7}
 
@@ -51,6 +51,7 @@ def test_the_budget_finds_what_the_grid_finds() -> None:
     assert [right[0] for right in found["adaptive"]["right"].values()] == pytest.approx([1.0, 1.0], abs=0.05)
     assert max(float(images) for images in found["adaptive"]["right"]) <= 12 * 24
     assert found["adaptive"]["best_dropped"][0][0] == 0
+    assert next(iter(found["adaptive"]["same"].values()))[0] > 0.9  # the very one, far better than all others
 
 
 def test_halves_agree_where_one_is_far_better() -> None:
@@ -59,6 +60,16 @@ def test_halves_agree_where_one_is_far_better() -> None:
     assert found["not_separable"][0] == 1.0
     assert found["excess"]["recommended"] == [0.0, 0.0, 0.0]
     assert 0.5 < found["rank_correlation"][0] <= 1
+
+
+def test_what_was_given_up_also_finds_one_that_is_far_better() -> None:
+    assert given_up(rank(table())) == ("v2", 8)
+
+
+def test_luck_is_all_where_scenarios_are_alike_and_seeds_independent() -> None:
+    found = luck(table(), ("v1", "v2"))
+    assert found["v1"]["within"] > 0.9
+    assert found["v2"]["shared"] < 0.1
 
 
 def test_onsets_are_found_in_both_halves() -> None:
