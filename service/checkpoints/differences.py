@@ -87,8 +87,13 @@ def _plain_difference(module: AdapterModule) -> torch.Tensor:
     if algorithm == "loha":
         return _side(factors, "hada_w1", "hada_t1") * _side(factors, "hada_w2", "hada_t2")
     if algorithm == "lokr":
-        return torch.kron(_side(factors, "lokr_w1", ""), _side(factors, "lokr_w2", "lokr_t2"))
+        return kronecker(factors)
     return factors["diff"].float()
+
+
+def kronecker(factors: Factors) -> torch.Tensor:
+    """LoKr's product of its two matrices, in fp32 and before its scale, as ``(out, in * kernel)``."""
+    return torch.kron(_side(factors, "lokr_w1", ""), _side(factors, "lokr_w2", "lokr_t2"))
 
 
 def _side(factors: Factors, side: str, core: str) -> torch.Tensor:

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 
 from service.checkpoints.adapter import Adapter
 from service.checkpoints.differences import add_difference
 from service.checkpoints.header import read_header
+from service.checkpoints.joined import cut, joined_problem, pieces_of
 from service.checkpoints.layout import ModuleLayout, difference_problem, read_layout
 from service.checkpoints.naming import TRANSFORMER, ModuleName, NameMap
 from service.errors import InvalidInput, UnmappedKeys
 
 USUAL_BLOCKS = 28
 """Transformer blocks of Anima; there is a variant with 40 of the same shape."""
+FLUX_BLOCKS, QWEN_BLOCKS = 19, 60
+"""Double blocks of Flux, whose attention has the names and shapes of that in Qwen-Image's blocks."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,7 @@ class Folder:
         self._changed: set[torch.nn.Parameter] = set()
         self._placed: dict[tuple[Adapter, torch.device], Adapter] = {}
         self._known: dict[tuple[Any, ...], list[tuple[torch.nn.Parameter, int, str]]] = {}
+        self._cut: WeakKeyDictionary[Adapter, Adapter] = WeakKeyDictionary()
 
     def fold(self, adapters: Sequence[tuple[Adapter, float]]) -> FoldReport:
         """Put the adapters, and only these, into the weights.
@@ -61,7 +66,7 @@ class Folder:
             UnmappedKeys: some tensor of some adapter has no place in the base or another shape; nothing was changed.
             InvalidInput: the base's weights are quantised or not in memory.
         """
-        plan = self._plan(adapters)
+        plan = self._plan([(self._fitted(adapter), scale) for adapter, scale in adapters])
         self._place(plan)
         try:
             with torch.no_grad():
@@ -77,6 +82,16 @@ class Folder:
         """Put the base weights back, equal to the bit to what they were before the first fold."""
         with torch.no_grad():
             self._write_base(set(self._changed))
+
+    def _fitted(self, adapter: Adapter) -> Adapter:
+        """The adapter with a module for each module of the base, where the file has one for several of them."""
+        if adapter in self._cut:
+            return self._cut[adapter]
+        layouts = [module.layout for module in adapter.modules]
+        fitted = cut(adapter, pieces_of(layouts, self._names, _outputs(self._modules)))
+        if fitted is not adapter:  # an entry for itself would never be let go
+            self._cut[adapter] = fitted
+        return fitted
 
     def _plan(
         self, adapters: Sequence[tuple[Adapter, float]]
@@ -150,7 +165,9 @@ def check_fit(path: Path, components: Mapping[str, torch.nn.Module]) -> None:
         UnreadableCheckpoint: the file is no readable adapter.
     """
     modules = _weighted_modules(components)
-    _targets(path, read_layout(read_header(path)), _name_map(modules), modules)
+    names = _name_map(modules)
+    pieces = pieces_of(read_layout(read_header(path)), names, _outputs(modules))
+    _targets(path, [piece.layout for piece in pieces], names, modules)
 
 
 def _weighted_modules(components: Mapping[str, torch.nn.Module]) -> dict[ModuleName, torch.nn.Module]:
@@ -161,6 +178,10 @@ def _weighted_modules(components: Mapping[str, torch.nn.Module]) -> dict[ModuleN
         for path, module in root.named_modules()
         if isinstance(getattr(module, "weight", None), torch.nn.Parameter)
     }
+
+
+def _outputs(modules: Mapping[ModuleName, torch.nn.Module]) -> Callable[[ModuleName], int]:
+    return lambda name: _parameter(modules[name], "weight").shape[0]
 
 
 def _name_map(modules: Iterable[ModuleName]) -> NameMap:
@@ -179,6 +200,10 @@ def _targets(
     misfits: list[str] = []
     seen: dict[ModuleName, str] = {}
     for layout in layouts:
+        joined = names.joined(layout.key)
+        if joined is not None:
+            misfits.append(f"{layout.key}: {joined_problem(layout, joined, _outputs(modules))}")
+            continue
         name = names.resolve(layout.key)
         if name is None:
             unmapped += layout.names.values()
@@ -201,10 +226,13 @@ def _depth_problem(
 ) -> str | None:
     """Why a file that trains every block of the usual model must not go onto a deeper one, where it would fit by name.
 
-    A deeper variant has blocks put in between, so that the same number is another block.
+    A deeper variant has blocks put in between, so that the same number is another block. Flux's attention would fit
+    into Qwen-Image in the same way.
     """
     depth = len(_blocks(modules))
     trained = _blocks(name for layout in layouts if (name := names.resolve(layout.key)) is not None)
+    if depth == QWEN_BLOCKS and trained == set(range(FLUX_BLOCKS)):
+        return f"it trains the first {FLUX_BLOCKS} of {QWEN_BLOCKS} blocks and all of them: it was trained on Flux"
     if depth > USUAL_BLOCKS and trained == set(range(USUAL_BLOCKS)):
         return f"it was trained on a base of {USUAL_BLOCKS} blocks, and this one has {depth}"
     return None
@@ -221,7 +249,7 @@ def _misfit(layout: ModuleLayout, module: torch.nn.Module) -> str | None:
 
 
 def _refusal(path: Path, layouts: Sequence[ModuleLayout], unmapped: list[str], misfits: list[str]) -> str:
-    total = sum(len(layout.names) for layout in layouts)
+    total = len({name for layout in layouts for name in layout.names.values()})
     parts = [f"{path.name} does not fit this base model, and is not applied in part."]
     if unmapped:
         parts.append(f"{len(unmapped)} of {total} tensors have no place in it: {', '.join(map(ascii, unmapped[:10]))}.")

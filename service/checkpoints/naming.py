@@ -6,6 +6,8 @@
   ``lora_unet_llm_adapter_blocks_0_self_attn_q_proj``
 * text_encoder: ``layers.0.mlp.up_proj``, the same, ``lora_te_layers_0_mlp_up_proj``
 
+Other families have spellings of their own, see :mod:`service.checkpoints.unet_names` and ``dit_names``.
+
 A flattened name cannot be split by its underscores (``adaln_modulation_self_attn_1``), so :class:`NameMap` flattens
 every module that a model really has and looks the file's name up among them. Names that two modules would share are
 left out: they resolve to nothing rather than to the wrong layer.
@@ -17,6 +19,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from service.checkpoints.dit_names import Spellings, transformer_spellings
 from service.checkpoints.unet_names import UNET, original_unet_names
 
 TRANSFORMER = "transformer"
@@ -79,15 +82,16 @@ _DOTTED_PREFIXES: Mapping[str, tuple[str, ...]] = {
         "text_encoders.qwen3_06b.transformer.",
         "text_encoders.qwen3_06b.",
         "qwen3.",
+        "text_encoders.clip_l.transformer.",
     ),
-    TEXT_ENCODER_2: ("text_encoder_2.",),
+    TEXT_ENCODER_2: ("text_encoder_2.", "text_encoders.t5xxl.transformer."),
     UNET: ("unet.", "diffusion_model.", "model.diffusion_model.", ""),
 }
 _FLAT_PREFIXES: Mapping[str, tuple[str, ...]] = {
     TRANSFORMER: ("lora_unet_", "lora_transformer_", "lycoris_"),
     TEXT_CONDITIONER: ("lora_text_conditioner_",),
     TEXT_ENCODER: ("lora_te_", "lora_te1_", "lora_text_encoder_"),
-    TEXT_ENCODER_2: ("lora_te2_", "lora_text_encoder_2_"),
+    TEXT_ENCODER_2: ("lora_te2_", "lora_te3_", "lora_text_encoder_2_"),  # sd-scripts counts Flux's T5 as the third
     UNET: ("lora_unet_", "lycoris_"),
 }
 # The original model holds the conditioner as `llm_adapter` inside the transformer; Forge moved it to the text encoder.
@@ -178,6 +182,19 @@ def component_of(key: str) -> str:
     return TRANSFORMER
 
 
+@dataclass(frozen=True)
+class JoinedName:
+    """A layer named by a file that the base keeps in several modules.
+
+    Attributes:
+        modules: in the order of the layer's outputs.
+        swapped: the two halves of its outputs lie the other way round.
+    """
+
+    modules: tuple[ModuleName, ...]
+    swapped: bool = False
+
+
 class NameMap:
     """Looks up the names found in files among the modules that a model really has.
 
@@ -193,35 +210,56 @@ class NameMap:
 
     def __init__(self, modules: Mapping[str, Iterable[str]]) -> None:
         self._targets: dict[str, ModuleName | None] = {}
+        self._joined: dict[str, JoinedName] = {}
         for component, paths in modules.items():
             known_paths = list(paths)
-            originals = original_unet_names(known_paths) if component == UNET else {}
+            spellings = _spellings(component, known_paths)
             for path in known_paths:
                 name = ModuleName(component, path)
-                for alias in _aliases(name, originals.get(path)):
+                for alias in _aliases(name, spellings.single[path]):
                     known = self._targets.setdefault(alias, name)
                     if known != name:
                         self._targets[alias] = None
+            for original, joined in spellings.joined.items():
+                named = JoinedName(tuple(ModuleName(component, path) for path in joined.paths), joined.swapped)
+                self._joined |= dict.fromkeys(_prefixed(component, {original}), named)
 
     def resolve(self, key: str) -> ModuleName | None:
         """The module named by a file, or ``None`` when the model has no such module or the name is ambiguous."""
         return self._targets.get(key.removeprefix("base_model.model."))
 
+    def joined(self, key: str) -> JoinedName | None:
+        """The modules in which the model keeps a layer named by a file, or ``None`` for a layer that it has whole."""
+        return self._joined.get(key.removeprefix("base_model.model."))
 
-def _aliases(name: ModuleName, original_path: str | None = None) -> Iterator[str]:
+
+def _spellings(component: str, paths: list[str]) -> Spellings:
+    if component == UNET:
+        return Spellings(original_unet_names(paths))
+    found = transformer_spellings(paths) if component == TRANSFORMER else None
+    return found or Spellings({path: original_name(component, path) for path in paths})
+
+
+def _aliases(name: ModuleName, original: str) -> Iterator[str]:
     component = name.component
+    if component == TEXT_CONDITIONER:
+        yield from _prefixed(component, {name.path})
+        yield from (prefix + original for prefix in _ADAPTER_DOTTED)
+        yield from (prefix + original.replace(".", "_") for prefix in _ADAPTER_FLAT)
+        return
     # A causal language model wraps the encoder in `model`; files name the layers with and without it.
     path = name.path.removeprefix("model.") if component == TEXT_ENCODER else name.path
-    spellings = {path, original_path or original_name(component, path)}
+    spellings = {path, original.removeprefix("model.") if component == TEXT_ENCODER else original}
     if component in (TEXT_ENCODER, TEXT_ENCODER_2):
         # CLIP's layers lie in `text_model`, which newer libraries leave out.
         spellings |= {path.removeprefix("text_model."), f"text_model.{path.removeprefix('text_model.')}"}
+    yield from _prefixed(component, spellings)
+
+
+def _prefixed(component: str, spellings: set[str]) -> Iterator[str]:
+    """Every way in which files write these names of a component."""
     dotted = _DOTTED_PREFIXES.get(component, (f"{component}.",))
     flat = _FLAT_PREFIXES.get(component, (f"lora_{component}_",))
-    for spelling in spellings if component != TEXT_CONDITIONER else {path}:
+    for spelling in spellings:
         yield from (prefix + spelling for prefix in dotted)
         yield from (prefix + spelling.replace(".", "_") for prefix in flat)
-    if component == TEXT_CONDITIONER:
-        original = original_name(component, path)
-        yield from (prefix + original for prefix in _ADAPTER_DOTTED)
-        yield from (prefix + original.replace(".", "_") for prefix in _ADAPTER_FLAT)
