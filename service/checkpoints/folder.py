@@ -85,6 +85,8 @@ class Folder:
 
     def _fitted(self, adapter: Adapter) -> Adapter:
         """The adapter with a module for each module of the base, where the file has one for several of them."""
+        if not self._names.keeps_joined:
+            return adapter
         if adapter in self._cut:
             return self._cut[adapter]
         layouts = [module.layout for module in adapter.modules]

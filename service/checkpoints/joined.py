@@ -51,7 +51,7 @@ def pieces_of(layouts: Sequence[ModuleLayout], names: NameMap, outputs: Outputs)
         start = 0
         for module in joined.modules:
             count = outputs(module)
-            rows = (slice(start, start + count),)
+            rows: Rows = (slice(start, start + count),)
             if joined.swapped:
                 rows = (slice(start + count // 2, start + count), slice(start, start + count // 2))
             made.append(Piece(_part_layout(layout, module, count), source, rows))

@@ -228,6 +228,11 @@ class NameMap:
         """The module named by a file, or ``None`` when the model has no such module or the name is ambiguous."""
         return self._targets.get(key.removeprefix("base_model.model."))
 
+    @property
+    def keeps_joined(self) -> bool:
+        """Whether there is any layer that files may name whole and the model keeps in several modules."""
+        return bool(self._joined)
+
     def joined(self, key: str) -> JoinedName | None:
         """The modules in which the model keeps a layer named by a file, or ``None`` for a layer that it has whole."""
         return self._joined.get(key.removeprefix("base_model.model."))

@@ -123,7 +123,7 @@ def _base(settings: Settings) -> Iterator[Sign]:
         return
     found = find_base(base)
     yield Sign("base model", "ok", f"{base} at {found.source}" if isinstance(found, Base) else base)
-    notice = licence_notice(base)
+    notice = licence_notice(base, found)
     if notice:
         yield Sign("licence", "note", notice)
 

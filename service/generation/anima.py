@@ -2,119 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 import torch
 
+from service.generation.assembling import FamilyGenerator
 from service.generation.bases import Base
-from service.generation.cards import Card
-from service.generation.diffusing import (
-    DiffusersGenerator,
-    all_finite,
-    no_weight_bars,
-    pick_device,
-    pick_dtype,
-    quiet_diffusers,
-)
+from service.generation.diffusing import all_finite, no_weight_bars, quiet_diffusers
 from service.generation.er_sde import FlowMatchERSDEScheduler, simple_schedule
-from service.generation.errors import PromptTooLong, UnusableBase, UnusableSettings
+from service.generation.errors import PromptTooLong, UnusableBase
+from service.generation.families import ANIMA, Family
 from service.generation.original import AnimaFiles
 from service.generation.port import GenerationSettings
-from service.generation.single_frame import use_channels_last, use_single_frame
-
-MODELS = ("transformer", "text_encoder", "text_conditioner", "vae")
-BLOCKS = ("CosmosTransformerBlock",)
-"""Classes of the denoiser that repeat, for compiling once."""
-COMPONENTS = (*MODELS, "tokenizer", "t5_tokenizer", "scheduler")
-TEXT_MODELS = frozenset({"text_encoder", "text_conditioner"})
-SAMPLERS = ("er_sde", "euler")
+from service.generation.single_frame import use_single_frame
 
 _TEXT_STEPS = ("text_encoder", "denoise.text_conditioning")
 
 
-class AnimaGenerator(DiffusersGenerator[torch.Tensor]):
-    """The generator for Anima; a text is its conditioning, (1, minimum sequence, width).
+class AnimaGenerator(FamilyGenerator[torch.Tensor]):
+    """The generator for Anima; a text is its conditioning, (1, minimum sequence, width)."""
 
-    Open it with :func:`service.generation.open_generator`, or with :meth:`from_components` for components in memory.
-    """
+    family: ClassVar[Family] = ANIMA
 
-    def __init__(
-        self,
-        components: Mapping[str, Any],
-        settings: GenerationSettings,
-        *,
-        identity: str,
-        extra: Sequence[tuple[Path, float]] = (),
-        card: Card | None = None,
-    ) -> None:
-        missing = [name for name in COMPONENTS if components.get(name) is None]
-        if missing:
-            raise UnusableBase(f"the base model lacks {', '.join(missing)}: it is no complete Anima pipeline")
-        if settings.sampler not in SAMPLERS or settings.schedule != "simple":
-            raise UnusableSettings(
-                f"Anima is generated with the sampler {' or '.join(SAMPLERS)} and the schedule simple, not "
-                f"{settings.sampler} and {settings.schedule}"
-            )
-        self._components = {name: components[name] for name in COMPONENTS}
-        use_single_frame(components["vae"])
-        if components["vae"].device.type == "cuda":
-            components["vae"].enable_slicing()  # one image fills a GPU; a whole batch would only fill its memory
-            use_channels_last(components["vae"])
-        shift = components["scheduler"].config.shift
+    def _assemble(self, settings: GenerationSettings) -> None:
+        use_single_frame(self._components["vae"])
+        shift = self._components["scheduler"].config.shift
         self._scheduler = FlowMatchERSDEScheduler(shift=shift) if settings.sampler == "er_sde" else None
         with quiet_diffusers():
             self._text_pipeline, self._image_pipeline = self._pipelines(settings.guidance)
-        folded = {name: components[name] for name in ("transformer", *sorted(TEXT_MODELS))}
-        super().__init__(folded, TEXT_MODELS, settings, identity=identity, extra=extra, card=card, blocks=BLOCKS)
-        if self._compiled:
-            components["vae"].decoder.compile(dynamic=False)
 
     @classmethod
-    def from_components(
-        cls,
-        components: Mapping[str, Any],
-        settings: GenerationSettings,
-        *,
-        identity: str,
-        device: str = "auto",
-        dtype: str = "auto",
-        extra: Sequence[tuple[Path, float]] = (),
-        card: Card | None = None,
-    ) -> AnimaGenerator:
-        """A generator over components that are in memory already; they are moved, and the VAE is converted, in place.
-
-        Args:
-            components: the seven of :data:`COMPONENTS`, by name.
-            identity: what stands for these weights in the fingerprint.
-            settings, device, dtype, extra, card: as for :func:`service.generation.open_generator`.
-        """
-        place = pick_device(device)
-        wanted = pick_dtype(dtype, place)
-        for name in MODELS:
-            model = components[name].to(place).eval().requires_grad_(False)
-            if model.dtype != wanted:
-                model.to(wanted)
-        return cls(components, settings, identity=identity, extra=extra, card=card)
-
-    @classmethod
-    def from_base(
-        cls,
-        base: Base | AnimaFiles,
-        settings: GenerationSettings,
-        *,
-        device: str = "auto",
-        dtype: str = "auto",
-        extra: Sequence[tuple[Path, float]] = (),
-        card: Card | None = None,
-    ) -> AnimaGenerator:
-        """Load a diffusers folder, a hub model, or single files."""
-        place = pick_device(device)
-        components = _load(base, pick_dtype(dtype, place))
-        return cls.from_components(
-            components, settings, identity=base.identity(), device=device, dtype=dtype, extra=extra, card=card
-        )
+    def _components_of(cls, base: Base | AnimaFiles, dtype: torch.dtype) -> dict[str, Any]:
+        return load_components(base, dtype)
 
     def _make(
         self, texts: Sequence[torch.Tensor], generators: list[torch.Generator]
@@ -175,16 +95,16 @@ class AnimaGenerator(DiffusersGenerator[torch.Tensor]):
         return pipelines[0], pipelines[1]
 
 
-def _load(base: Base | AnimaFiles, dtype: torch.dtype) -> dict[str, Any]:
+def load_components(base: Base | AnimaFiles, dtype: torch.dtype) -> dict[str, Any]:
     """The components of a diffusers folder, a hub model, or single files.
 
     Raises:
         UnusableBase: a component could not be loaded. diffusers only warns then, so each is looked at.
     """
     if isinstance(base, AnimaFiles):
-        from service.generation.original.loading import load_components
+        from service.generation.original.loading import load_components as load_files
 
-        return load_components(base, dtype)
+        return load_files(base, dtype)
     from diffusers import ModularPipeline
 
     try:
@@ -196,7 +116,7 @@ def _load(base: Base | AnimaFiles, dtype: torch.dtype) -> dict[str, Any]:
         raise UnusableBase(f"{base.source} could not be loaded as a modular diffusers pipeline: {error}") from error
     if type(pipeline).__name__ != "AnimaModularPipeline":
         raise UnusableBase(f"{base.source} is a {type(pipeline).__name__}; of modular ones only Anima can be used")
-    components = {name: getattr(pipeline, name, None) for name in COMPONENTS}
+    components = {name: getattr(pipeline, name, None) for name in ANIMA.components}
     missing = [name for name, component in components.items() if component is None]
     if missing:
         raise UnusableBase(

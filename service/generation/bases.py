@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from service.checkpoints.header import read_header
 from service.generation.errors import BaseNotFound, UnusableBase
+from service.generation.families import ANIMA, FLOW_MATCHING, SDXL, Family
+from service.generation.folders import FolderBase, component_files, content_hash, flow_matching_folder, pipeline_class
 from service.generation.original import COMFYUI_PREFIX, AnimaFiles, find_files, is_single_file
 from service.generation.sdxl_files import SDXLBase, is_sdxl_file, is_sdxl_folder, sdxl_file
 
@@ -42,13 +43,8 @@ class Base:
         """
         if self.revision is not None:
             return f"{self.source}@{self.revision}"
-        digest = hashlib.sha256()
-        for name in COMPONENT_FOLDERS:
-            for path in sorted(path for path in (Path(self.source) / name).rglob("*") if path.is_file()):
-                with path.open("rb") as file:
-                    content = hashlib.file_digest(file, "sha256").hexdigest()
-                digest.update(f"{path.relative_to(self.source).as_posix()} {content}\n".encode())
-        return f"sha256:{digest.hexdigest()}"
+        folder = Path(self.source)
+        return f"sha256:{content_hash(component_files(folder, COMPONENT_FOLDERS), folder)}"
 
     def files(self) -> list[Path]:
         """Every file of a folder; none of a hub model, whose revision says it all."""
@@ -57,24 +53,33 @@ class Base:
         return sorted(path for path in Path(self.source).rglob("*") if path.is_file())
 
 
-def licence_notice(base: str, found: Base | AnimaFiles | SDXLBase | None = None) -> str | None:
+Found = Base | AnimaFiles | SDXLBase | FolderBase
+"""Whatever a base turns out to be."""
+
+
+def family_of(found: Found) -> Family:
+    """The family of a base."""
+    if isinstance(found, FolderBase):
+        return found.family
+    return SDXL if isinstance(found, SDXLBase) else ANIMA
+
+
+def licence_notice(base: str, found: Found | None = None) -> str | None:
     """What a person has to know about a base's licence before using it; ``None`` for the miniature."""
     if base == MINIATURE:
         return None
-    if isinstance(found, SDXLBase):
-        return "SDXL models have licences of their own, some of them non-commercial: read the model's card."
-    return (
-        "Anima's weights are under CircleStone Labs' non-commercial licence (and NVIDIA's Open Model License, for the "
-        "Cosmos-Predict2 model they are made from): read the model card before any commercial use."
-    )
+    if isinstance(found, FolderBase):
+        return found.licence()
+    return (ANIMA if found is None else family_of(found)).licence
 
 
-def find_base(base: str) -> Base | AnimaFiles | SDXLBase:
+def find_base(base: str) -> Found:
     """Find the base model that is meant by ``base``.
 
     Args:
-        base: ``miniature``, a folder with a ``modular_model_index.json``, a name on the Hugging Face hub, or single
-            files (see :mod:`service.generation.original.files`).
+        base: ``miniature``, a folder of a diffusers pipeline (Anima with a ``modular_model_index.json``; SDXL, Flux,
+            Qwen-Image or Z-Image with a ``model_index.json``), Anima's name on the Hugging Face hub, or single files
+            (see :mod:`service.generation.original.files`).
 
     Raises:
         BaseNotFound: it is not on this machine and could not be reached; the message says what to put where.
@@ -90,6 +95,10 @@ def find_base(base: str) -> Base | AnimaFiles | SDXLBase:
     if folder.is_dir():
         if is_sdxl_folder(folder):
             return SDXLBase(folder, is_file=False)
+        flow_matching = flow_matching_folder(folder)
+        if flow_matching is not None:
+            return flow_matching
+        _refuse_other_pipelines(folder)
         if not (folder / INDEX_FILE).is_file():
             raise UnusableBase(
                 f"{base} has no {INDEX_FILE}: give the folder of a modular diffusers pipeline, such as a download of "
@@ -103,6 +112,14 @@ def find_base(base: str) -> Base | AnimaFiles | SDXLBase:
             f"such as {EXAMPLE_HUB_NAME}"
         )
     return Base(base, _cached_revision(base) or _hub_revision(base))
+
+
+def _refuse_other_pipelines(folder: Path) -> None:
+    """Say what a folder is that is some other pipeline of diffusers."""
+    named = pipeline_class(folder)
+    if named is not None:
+        known = ", ".join(family.pipeline for family in (SDXL, *FLOW_MATCHING))
+        raise UnusableBase(f"{folder} is a {named}; pictures are made with {known} or a modular Anima pipeline")
 
 
 def _single_file(base: str) -> AnimaFiles | SDXLBase:

@@ -13,6 +13,8 @@ from service.generation.errors import UnusableSettings
 
 _GIB = 2**30
 _MEGAPIXEL = 1024 * 1024
+_WORKING_GIB = 6
+"""What is left for the pictures themselves and the detectors, beside a base's weights."""
 MOST_IMAGES = 16
 CPU_BATCH = 4
 
@@ -90,8 +92,26 @@ def card_of(total_bytes: int) -> Card:
     return next(card for card in CARDS if total_bytes / _GIB >= card.least_gib)
 
 
-def choose_card(name: str = "auto", device: str = "auto") -> Card:
+def card_for(total_bytes: int, denoiser_bytes: int, text_bytes: int) -> Card:
+    """The setting for a base of another size than Anima, by what its weights take on a card of so much memory.
+
+    >>> [card_for(gib * 2**30, 22 * 2**30, 9 * 2**30).name for gib in (80, 48, 24)]
+    ['large', '12gb', '6gb']
+    """
+    room = total_bytes - _WORKING_GIB * _GIB
+    if 2 * denoiser_bytes + text_bytes <= room:
+        return CARDS[0]
+    named = {card.name: card for card in CARDS}
+    return named["12gb"] if denoiser_bytes + text_bytes <= room else named["6gb"]
+
+
+def choose_card(name: str = "auto", device: str = "auto", weights: tuple[int, int] | None = None) -> Card:
     """The setting of that name, or the one that fits this machine's card.
+
+    Args:
+        name: one of :data:`NAMES`.
+        device: as for :func:`service.generation.open_generator`.
+        weights: bytes of the denoiser and of the text models, of a base of another size than Anima.
 
     Raises:
         UnusableSettings: there is none of that name.
@@ -105,7 +125,8 @@ def choose_card(name: str = "auto", device: str = "auto") -> Card:
     import torch
 
     index = torch.device("cuda" if device == "auto" else device).index or 0
-    return card_of(torch.cuda.get_device_properties(index).total_memory)
+    total = torch.cuda.get_device_properties(index).total_memory
+    return card_of(total) if weights is None else card_for(total, *weights)
 
 
 def has_gpu(device: str) -> bool:

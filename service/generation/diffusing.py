@@ -39,7 +39,8 @@ class DiffusersGenerator(ABC, Generic[Text]):
         identity: what stands for the base's weights in the fingerprint.
         extra: fixed LoRA files, each with its scale.
         card: how the models are placed; chosen by the machine if ``None``.
-        blocks: names of the denoiser's repeated block classes, for compiling.
+        blocks: names of the denoiser's repeated block classes, for compiling; without any nothing is compiled.
+        device: where pictures are made, if the denoiser waits elsewhere.
     """
 
     def __init__(
@@ -52,15 +53,16 @@ class DiffusersGenerator(ABC, Generic[Text]):
         extra: Sequence[tuple[Path, float]] = (),
         card: Card | None = None,
         blocks: Sequence[str] = (),
+        device: torch.device | None = None,
     ) -> None:
         self.settings = settings
         denoiser = next(model for name, model in folded.items() if name not in text_models)
-        self._device: torch.device = next(denoiser.parameters()).device
+        self._device: torch.device = device or next(denoiser.parameters()).device
         self._dtype: torch.dtype = next(denoiser.parameters()).dtype
         self._text_models = text_models
         self.card = card or choose_card("auto", str(self._device))
         self._texts_on_demand = [] if self.card.keeps_text else [folded[name] for name in text_models]
-        self._compiled = self.card.compiles and self._device.type == "cuda" and is_large(denoiser)
+        self._compiled = bool(blocks) and self.card.compiles and self._device.type == "cuda" and is_large(denoiser)
         place_models(denoiser, self._texts_on_demand, self.card, self._device)
         if self._compiled:
             compile_blocks(denoiser, blocks)

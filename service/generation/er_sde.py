@@ -114,13 +114,19 @@ class FlowMatchERSDEScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc
         shift: sigma = shift * t / (1 + (shift - 1) * t) for a time t.
         max_stage: 1, 2 or 3 stages; the first steps use fewer, for want of a history.
         noise_scale: a key of :data:`NOISE_SCALES`.
+        shift_terminal: stretch the schedule so that its last sigma before 0 is this, as Qwen-Image's own does.
     """
 
     order = 1
 
     @register_to_config
     def __init__(
-        self, num_train_timesteps: int = 1000, shift: float = 3.0, max_stage: int = 3, noise_scale: str = "er_sde"
+        self,
+        num_train_timesteps: int = 1000,
+        shift: float = 3.0,
+        max_stage: int = 3,
+        noise_scale: str = "er_sde",
+        shift_terminal: float | None = None,
     ) -> None:
         if max_stage not in (1, 2, 3):
             raise ValueError(f"max_stage is 1, 2 or 3, not {max_stage}")
@@ -128,6 +134,7 @@ class FlowMatchERSDEScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc
             raise ValueError(f"noise_scale is one of {', '.join(NOISE_SCALES)}, not {noise_scale!r}")
         self._train_steps, self._shift, self._max_stage = num_train_timesteps, shift, max_stage
         self._phi = NOISE_SCALES[noise_scale]
+        self._terminal = shift_terminal
         self._generators: list[torch.Generator] = []
         self._begin_index: int | None = None
         self.set_timesteps(num_train_timesteps)
@@ -155,6 +162,7 @@ class FlowMatchERSDEScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc
         num_inference_steps: int | None = None,
         device: str | torch.device | None = None,
         sigmas: Sequence[float] | None = None,
+        mu: float | None = None,
     ) -> None:
         """Set the schedule and forget all history.
 
@@ -162,6 +170,7 @@ class FlowMatchERSDEScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc
             num_inference_steps: number of steps of an even schedule, if ``sigmas`` is not given.
             device: where ``timesteps`` lives; ``sigmas`` stay on the CPU.
             sigmas: decreasing times in (0, 1] *before* the shift; a final 0 is added.
+            mu: handed over by pipelines whose own scheduler shifts by the picture's size; the shift is fixed here.
         """
         if sigmas is None:
             if num_inference_steps is None:
@@ -171,6 +180,9 @@ class FlowMatchERSDEScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc
         if not times or times[-1] <= 0.0 or any(b >= a for a, b in itertools.pairwise(times)):
             raise ValueError("sigmas must decrease from at most 1 and stay above 0")
         shifted = [self._shift * time / (1.0 + (self._shift - 1.0) * time) for time in times]
+        if self._terminal and len(shifted) > 1:
+            stretch = (1.0 - self._terminal) / (1.0 - shifted[-1])
+            shifted = [1.0 - (1.0 - level) * stretch for level in shifted]
         self._levels = [*shifted, 0.0]
         self.sigmas = torch.tensor(self._levels, dtype=torch.float32)
         self.timesteps = (self.sigmas[:-1] * self._train_steps).to(device)

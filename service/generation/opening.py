@@ -6,16 +6,18 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from service.generation.bases import MINIATURE, find_base, licence_notice
+from service.generation.bases import MINIATURE, Found, family_of, find_base, licence_notice
 from service.generation.cards import choose_card
 from service.generation.comfyui import is_comfyui, parse_address
+from service.generation.families import ANIMA
+from service.generation.folders import FolderBase
 from service.generation.port import GenerationSettings, Generator
 from service.generation.sdxl_files import SDXLBase
 
 logger = logging.getLogger(__name__)
 
 FEW_STEPS = 12
-FAST_NAMES = ("turbo", "lightning", "hyper", "dmd", "lcm", "distill")
+FAST_NAMES = ("turbo", "lightning", "hyper", "dmd", "lcm", "distill", "schnell")
 """Words in the name of a base that has a speed LoRA merged into it."""
 
 
@@ -52,10 +54,15 @@ def open_generator(
     notice = licence_notice(base, found)
     if notice:
         logger.warning(notice)
-    hurried = hurry_notice(base, settings, extra)
+    hurried = hurry_notice(base, settings, extra, found)
     if hurried:
         logger.warning(hurried)
-    placed = choose_card(card, device)
+    placed = choose_card(card, device, found.weights() if isinstance(found, FolderBase) else None)
+    if isinstance(found, FolderBase):
+        from service.generation.flow_matching import flow_matching_generator
+
+        kind = flow_matching_generator(found.family)
+        return kind.from_base(found, settings, device=device, dtype=dtype, extra=extra, card=placed)
     if isinstance(found, SDXLBase):
         from service.generation.sdxl import SDXLGenerator
 
@@ -65,14 +72,18 @@ def open_generator(
     return AnimaGenerator.from_base(found, settings, device=device, dtype=dtype, extra=extra, card=placed)
 
 
-def hurry_notice(base: str, settings: GenerationSettings, extra: Sequence[tuple[Path, float]]) -> str | None:
+def hurry_notice(
+    base: str, settings: GenerationSettings, extra: Sequence[tuple[Path, float]], found: Found | None = None
+) -> str | None:
     """A warning where a base is asked for few steps without guidance, but nothing says that it can do that."""
     name = base.lower()
     known = base == MINIATURE or any(word in name for word in FAST_NAMES)
+    known = known or (isinstance(found, FolderBase) and found.is_fast)
     if known or extra or settings.steps > FEW_STEPS or settings.guidance != 1.0:
         return None
+    usual = (ANIMA if found is None else family_of(found)).usual
     return (
-        f"{settings.steps} steps at guidance 1.0 without a speed LoRA: a base model needs 30 to 50 steps at guidance 4 "
-        "to 5 for clean pictures, and every checkpoint would look worse than it is. Add the speed LoRA you generate "
-        "with (--with anima-turbo.safetensors:1.0), or set steps and guidance in the suite"
+        f"{settings.steps} steps at guidance 1.0 without a speed LoRA: {usual}, and every checkpoint would look worse "
+        "than it is. Add the speed LoRA you generate with (--with NAME.safetensors:1.0), or set steps and "
+        "guidance in the suite"
     )

@@ -43,7 +43,7 @@ def place_models(denoiser: Any, visitors: Sequence[torch.nn.Module], card: Card,
     """Put on the card what it has room for.
 
     Args:
-        denoiser: on the device already.
+        denoiser: on the device already, unless the setting streams it.
         visitors: text models that wait in the computer's memory.
         card: the setting.
         device: the card.

@@ -4,32 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
-from service.generation.cards import Card
+from service.generation.assembling import FamilyGenerator, load_pipeline
 from service.generation.clip_tokenizers import MAX_TOKENS
-from service.generation.diffusing import (
-    DiffusersGenerator,
-    all_finite,
-    no_weight_bars,
-    pick_device,
-    pick_dtype,
-    quiet_diffusers,
-)
-from service.generation.errors import PromptTooLong, UnusableBase, UnusableSettings
+from service.generation.diffusing import all_finite, quiet_diffusers
+from service.generation.errors import PromptTooLong
+from service.generation.families import SDXL, Family
 from service.generation.port import GenerationSettings
 from service.generation.sdxl_files import SDXLBase
 
-MODELS = ("unet", "text_encoder", "text_encoder_2", "vae")
-BLOCKS = ("BasicTransformerBlock", "ResnetBlock2D")
-"""Classes of the denoiser that repeat, for compiling once."""
-COMPONENTS = (*MODELS, "tokenizer", "tokenizer_2", "scheduler")
-TEXT_MODELS = frozenset({"text_encoder", "text_encoder_2"})
 SAMPLERS = {"euler": "EulerDiscreteScheduler", "euler_a": "EulerAncestralDiscreteScheduler"}
-SCHEDULES = ("normal", "simple")
 
 
 @dataclass(frozen=True)
@@ -40,91 +27,34 @@ class SDXLText:
     pooled: torch.Tensor
 
 
-class SDXLGenerator(DiffusersGenerator[SDXLText]):
-    """The generator for SDXL.
+class SDXLGenerator(FamilyGenerator[SDXLText]):
+    """The generator for SDXL, with sampler ``euler`` or ``euler_a``."""
 
-    Args:
-        components: the seven of :data:`COMPONENTS`, by name.
-        settings: sampler ``euler`` or ``euler_a``.
-        identity: what stands for these weights in the fingerprint.
-        extra: fixed LoRA files, each with its scale.
+    family: ClassVar[Family] = SDXL
 
-    Raises:
-        UnusableBase: a component is missing.
-        UnusableSettings: another sampler or schedule, or a guidance below 1.
-    """
-
-    def __init__(
-        self,
-        components: Mapping[str, Any],
-        settings: GenerationSettings,
-        *,
-        identity: str,
-        extra: Sequence[tuple[Path, float]] = (),
-        card: Card | None = None,
-    ) -> None:
-        missing = [name for name in COMPONENTS if components.get(name) is None]
-        if missing:
-            raise UnusableBase(f"the base model lacks {', '.join(missing)}: it is no complete SDXL pipeline")
-        if settings.sampler not in SAMPLERS or settings.schedule not in SCHEDULES or settings.guidance < 1.0:
-            raise UnusableSettings(
-                f"SDXL is generated with the sampler {' or '.join(SAMPLERS)}, the schedule {' or '.join(SCHEDULES)} "
-                f"and a guidance of 1 or more, not {settings.sampler}, {settings.schedule}, {settings.guidance:g}: set "
-                "them in the suite (generation: {sampler: euler, schedule: normal, steps: 28, guidance: 5.0})"
-            )
+    def _assemble(self, settings: GenerationSettings) -> None:
         from diffusers import StableDiffusionXLPipeline
 
-        parts = {name: components[name] for name in COMPONENTS}
-        parts["scheduler"] = scheduler_of(parts["scheduler"].config, settings)
+        self._scheduler = scheduler_of(self._components["scheduler"].config, settings)
         with quiet_diffusers():
             kind: Any = StableDiffusionXLPipeline
-            self._pipeline = kind(**parts, add_watermarker=False)
+            self._pipeline = kind(**self._components | {"scheduler": self._scheduler}, add_watermarker=False)
         self._pipeline.set_progress_bar_config(disable=True)
-        if components["vae"].device.type == "cuda":
-            components["vae"].enable_slicing()  # one image fills a GPU; a whole batch would only fill its memory
-            for name in ("unet", "vae"):
-                components[name].to(memory_format=torch.channels_last)  # as its tensor cores read kernels
-        folded = {name: components[name] for name in ("unet", *sorted(TEXT_MODELS))}
-        super().__init__(folded, TEXT_MODELS, settings, identity=identity, extra=extra, card=card, blocks=BLOCKS)
-        if self._compiled:
-            components["vae"].decoder.compile(dynamic=False)
-        self._fingerprint["prediction"] = parts["scheduler"].config.prediction_type
+
+    def _suit_gpu(self) -> None:
+        for name in ("unet", "vae"):
+            self._components[name].to(memory_format=torch.channels_last)
+
+    def _marks(self) -> dict[str, Any]:
+        return {"prediction": self._scheduler.config.prediction_type}
 
     @classmethod
-    def from_components(
-        cls,
-        components: Mapping[str, Any],
-        settings: GenerationSettings,
-        *,
-        identity: str,
-        device: str = "auto",
-        dtype: str = "auto",
-        extra: Sequence[tuple[Path, float]] = (),
-        card: Card | None = None,
-    ) -> SDXLGenerator:
-        """A generator over components that are in memory already; they are moved in place."""
-        place = pick_device(device)
-        wanted = pick_dtype(dtype, place)
-        for name in MODELS:
-            components[name].to(place, wanted).eval().requires_grad_(False)
-        return cls(components, settings, identity=identity, extra=extra, card=card)
+    def _components_of(cls, base: SDXLBase, dtype: torch.dtype) -> dict[str, Any]:
+        if base.is_file:
+            from service.generation.sdxl_loading import load_file
 
-    @classmethod
-    def from_base(
-        cls,
-        base: SDXLBase,
-        settings: GenerationSettings,
-        *,
-        device: str = "auto",
-        dtype: str = "auto",
-        extra: Sequence[tuple[Path, float]] = (),
-        card: Card | None = None,
-    ) -> SDXLGenerator:
-        """Load a diffusers folder or a single file."""
-        components = load_components(base, pick_dtype(dtype, pick_device(device)))
-        return cls.from_components(
-            components, settings, identity=base.identity(), device=device, dtype=dtype, extra=extra, card=card
-        )
+            return load_file(base, dtype)
+        return load_pipeline(base.path, SDXL, dtype)
 
     def _encode(self, prompt: str) -> SDXLText:
         for name in ("tokenizer", "tokenizer_2"):
@@ -171,25 +101,3 @@ def scheduler_of(config: Mapping[str, Any], settings: GenerationSettings) -> Any
     spacing = "trailing" if ends_in_noise or settings.schedule == "simple" else "linspace"
     kind = getattr(diffusers, SAMPLERS[settings.sampler])
     return kind.from_config(config, timestep_spacing=spacing)
-
-
-def load_components(base: SDXLBase, dtype: torch.dtype) -> dict[str, Any]:
-    """The components of a diffusers folder or of one file in the original format.
-
-    Raises:
-        UnusableBase: it could not be loaded.
-    """
-    if base.is_file:
-        from service.generation.sdxl_loading import load_file
-
-        return load_file(base, dtype)
-    from diffusers import StableDiffusionXLPipeline
-
-    try:
-        with quiet_diffusers(), no_weight_bars():
-            pipeline: Any = StableDiffusionXLPipeline.from_pretrained(
-                str(base.path), torch_dtype=dtype, local_files_only=True, use_safetensors=True
-            )
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UnusableBase(f"{base.path} could not be loaded as an SDXL pipeline: {error}") from error
-    return {name: getattr(pipeline, name, None) for name in COMPONENTS}

@@ -11,9 +11,9 @@ from typing import Any
 
 from service.checkpoints.header import Header
 from service.checkpoints.inspection import file_sha256
+from service.generation.families import SDXL
+from service.generation.folders import component_files, content_hash, pipeline_class
 
-INDEX_FILE = "model_index.json"
-_WEIGHT_FOLDERS = ("unet", "text_encoder", "text_encoder_2", "vae", "tokenizer", "tokenizer_2", "scheduler")
 _V_KEYS = {"v_pred", "ztsnr"}
 
 
@@ -36,15 +36,15 @@ class SDXLBase:
         """Every file of it."""
         if self.is_file:
             return [self.path]
-        return sorted(file for name in _WEIGHT_FOLDERS for file in (self.path / name).rglob("*") if file.is_file())
+        return sorted(component_files(self.path, SDXL.components))
 
     def identity(self) -> str:
         """A hash of every file's content, and how the file is read."""
-        digest = hashlib.sha256()
-        for file in self.files():
-            name = "" if self.is_file else file.relative_to(self.path).as_posix()
-            digest.update(f"{name} {file_sha256(file)}\n".encode())
-        return f"sdxl:{digest.hexdigest()}{' v' if self.v_prediction else ''}"
+        if self.is_file:
+            content = hashlib.sha256(f" {file_sha256(self.path)}\n".encode()).hexdigest()
+        else:
+            content = content_hash(self.files(), self.path)
+        return f"sdxl:{content}{' v' if self.v_prediction else ''}"
 
 
 def is_sdxl_file(header: Header) -> bool:
@@ -61,11 +61,7 @@ def sdxl_file(path: Path, header: Header, v_prediction: bool = False) -> SDXLBas
 
 def is_sdxl_folder(folder: Path) -> bool:
     """Whether a diffusers folder is SDXL, as its index says."""
-    try:
-        index = json.loads((folder / INDEX_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return isinstance(index, dict) and str(index.get("_class_name", "")).startswith("StableDiffusionXL")
+    return str(pipeline_class(folder)).startswith("StableDiffusionXL")
 
 
 def outline(base: SDXLBase) -> Mapping[str, Any]:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from service.errors import MissingWeights
 from service.generation.bases import Base, find_base
 from service.generation.comfyui import is_comfyui
+from service.generation.folders import FolderBase
+from service.generation.folders import outline as pipeline_outline
 from service.generation.original import AnimaFiles
 from service.generation.sdxl_files import SDXLBase
 from service.settings import IMAGES_PREFIX
@@ -58,6 +60,11 @@ def check_fits(path: Path, base: str) -> bool:
 
         check_fit(path, sdxl_outline(found))
         return True
+    if isinstance(found, FolderBase):
+        with _ONE_AT_A_TIME:
+            parts = _pipeline_outline(found)
+        check_fit(path, parts)
+        return True
     folder = _local_folder(found)
     if folder is None:
         return False
@@ -65,6 +72,11 @@ def check_fits(path: Path, base: str) -> bool:
         outlined = _outline(folder)
     check_fit(path, outlined)
     return True
+
+
+@lru_cache(maxsize=2)
+def _pipeline_outline(base: FolderBase) -> Mapping[str, torch.nn.Module]:
+    return pipeline_outline(base)
 
 
 def _local_folder(base: Base) -> Path | None:

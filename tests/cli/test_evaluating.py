@@ -14,7 +14,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.checkpoints.families import every_format, random_pairs, transformer
 from tests.evaluations.world import SUITE, build_base, write_lora
+from tests.generation.flow_world import build, save
 
 ROOT = Path(__file__).parents[2]
 SEEDS = (7, 13, 99)
@@ -52,6 +54,25 @@ def test_pictures_made_elsewhere_are_judged_and_ranked(tmp_path: Path) -> None:
     assert board["control"]["images"] == 6
     assert board["problems"] == []
     assert Path(board["report"]).is_file()
+
+
+@pytest.mark.slow
+def test_a_base_of_another_family_with_its_own_lora_files(tmp_path: Path) -> None:
+    base = save(tmp_path / "z-image", "z-image", build("z-image"))
+    pairs = random_pairs(transformer("z-image"))
+    files = every_format(tmp_path, "z-image", pairs)
+    (tmp_path / "run").mkdir()
+    for epoch, kind in ((4, "kohya"), (8, "comfyui"), (12, "diffusers")):
+        files[kind].rename(tmp_path / "run" / f"kk_epoch{epoch}.safetensors")
+    (tmp_path / "suite.yaml").write_text(SUITE.replace("width: 64", "sampler: euler, width: 64"))
+    asked = ["evaluate", tmp_path / "run", "--base", base, "--suite", tmp_path / "suite.yaml", "--full", "--json"]
+    process = bleedcheck(*asked, "--data-dir", tmp_path / "data")
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    assert "Apache-2.0" in err
+    board = json.loads(out)
+    assert (board["status"], len(board["leaderboard"]), board["problems"]) == ("finished", 3, [])
+    assert len(pictures(tmp_path)) >= 12
 
 
 @pytest.mark.slow

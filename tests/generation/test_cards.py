@@ -12,9 +12,10 @@ import torch
 
 from service.checkpoints import Folder, load_adapter
 from service.generation import ImageRequest
-from service.generation.anima import BLOCKS, AnimaGenerator
+from service.generation.anima import AnimaGenerator
 from service.generation.cards import CARDS, CPU, Card, card_of, choose_batch_size, choose_card
 from service.generation.errors import UnusableSettings
+from service.generation.families import ANIMA
 from service.generation.placing import compile_blocks, read_ahead
 from service.generation.port import Prefetching
 
@@ -84,7 +85,7 @@ def test_swapping_checkpoints_compiles_nothing_again(components: dict[str, Any],
     torch._dynamo.reset()
     generator = AnimaGenerator.from_components(components, SMALL, identity="nano", device="cpu")
     plain = [image.pixels for image in generator.generate(REQUESTS)]
-    compile_blocks(components["transformer"], BLOCKS, backend=backend, fullgraph=True)
+    compile_blocks(components["transformer"], ANIMA.blocks, backend=backend, fullgraph=True)
     first = [image.pixels for image in generator.generate(REQUESTS)]
     once = len(compiled)
     assert once >= 1
