@@ -125,8 +125,13 @@ def agreement(first: Mapping[int, Row], second: Mapping[int, Row]) -> list[Agree
     }
     seen = [pair for side in SIDES for pair in pairs.get(f"{side}_hands", ()) if not set(pair) & {"hidden", "absent"}]
     if seen:
-        pairs["hands_fail"] = [tuple(UNSURE if grade == UNSURE else str(grade in BROKEN) for grade in p) for p in seen]
+        pairs["hands_fail"] = [(_broken(one), _broken(other)) for one, other in seen]
     return [_agreement(question, answers) for question, answers in pairs.items()]
+
+
+def _broken(grade: str) -> str:
+    """Whether a hand fails, as an answer."""
+    return UNSURE if grade == UNSURE else str(grade in BROKEN)
 
 
 def _agreement(question: str, pairs: Sequence[tuple[str, str]]) -> Agreement:
