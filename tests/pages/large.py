@@ -18,7 +18,9 @@ from sqlalchemy import insert
 from detectors.findings import Finding, Severity, Verdict
 from service.database.models import Batch, Cell, Checkpoint, Contender, Detection, Evaluation, FindingRecord, Image, Run
 from service.evaluations.asking import make_request
+from service.evaluations.verdicts import pack
 from service.evaluations.workspace import Workspace
+from service.rankings import FindingRow
 from service.settings import Settings
 from service.suites import Suite, load_suite
 
@@ -113,7 +115,10 @@ def _rows(
             number += 1
             sha256 = pictures[int(rng.integers(len(pictures)))]
             yield Image, {"key": f"made-up-{number}", "sha256": sha256, "width": 256, "height": 256}
-            yield Detection, {"id": number, "image_sha256": sha256, "detector_key": f"made-up-{number}"}
+            judged = list(_findings(scenario.checks, scenario.cast, trouble / 9, rng))
+            told = pack(FindingRow(each.check, each.character, each.verdict, each.severity) for each in judged)
+            detection = {"id": number, "image_sha256": sha256, "detector_key": f"made-up-{number}"}
+            yield Detection, {**detection, "verdicts": told}
             yield (
                 Cell,
                 {
@@ -127,7 +132,7 @@ def _rows(
                     "detection_id": number,
                 },
             )
-            for order, finding in enumerate(_findings(scenario.checks, scenario.cast, trouble / 9, rng)):
+            for order, finding in enumerate(judged):
                 found += 1
                 yield (
                     FindingRecord,
