@@ -186,6 +186,7 @@ def whole_cell(evaluation_id: str, seen: SeenCell, prompt: str, control: int | N
                 part=piece.part,
                 character=piece.character,
                 box=piece.box,
+                checks=list(piece.checks),
                 url=f"{address}/crop?box={','.join(map(str, piece.box))}&size=256",
             )
             for piece in pieces

@@ -22,11 +22,16 @@ _PART_OF_KEY = {"head": "head", "hand": "hand", "contact": "contact", "person": 
 
 @dataclass(frozen=True)
 class Piece:
-    """A square piece of a picture, in its pixels, as ``(x0, y0, x1, y1)``."""
+    """A square piece of a picture, in its pixels, as ``(x0, y0, x1, y1)``.
+
+    ``checks`` looked at it. Each check decides who is who without the trait that it judges, so they may look for one
+    character in different places.
+    """
 
     part: Part
     character: str | None
     box: Pixels
+    checks: tuple[str, ...] = ()
 
 
 def pieces_of(findings: Iterable[Finding], width: int, height: int) -> list[Piece]:
@@ -37,14 +42,15 @@ def pieces_of(findings: Iterable[Finding], width: int, height: int) -> list[Piec
         width: of the picture, pixels.
         height: of the picture, pixels.
     """
-    found: dict[tuple[str, str | None, Pixels], Piece] = {}
+    found: dict[tuple[Part, str | None, Pixels], dict[str, None]] = {}
     for finding in findings:
         for key, box in named_boxes(finding.evidence):
             part = part_of(key)
             if part is not None:
                 square = _square(part, box, width, height)
-                found.setdefault((part, finding.character, square), Piece(part, finding.character, square))
-    return sorted(found.values(), key=lambda piece: PARTS.index(piece.part))
+                found.setdefault((part, finding.character, square), {})[finding.check] = None
+    pieces = [Piece(*place, tuple(checks)) for place, checks in found.items()]
+    return sorted(pieces, key=lambda piece: PARTS.index(piece.part))
 
 
 def part_of(key: str) -> Part | None:

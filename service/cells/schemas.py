@@ -57,6 +57,10 @@ class PieceOut(BaseModel):
     part: str = Field(description="head, hand, contact or person.", examples=["hand"])
     character: str | None = Field(description="Whose it is.", examples=["Kei"])
     box: tuple[int, int, int, int] = Field(description="x0, y0, x1, y1 in pixels.", examples=[[10, 20, 74, 84]])
+    checks: list[str] = Field(
+        description="Checks that looked at it; each decides who is who without the trait it judges.",
+        examples=[["hands"]],
+    )
     url: str = Field(description="The piece, enlarged. It never changes.", examples=["/v1/images/9f86/crop?box=…"])
 
 

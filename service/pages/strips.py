@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from service.cells.pieces import PARTS, Piece, pieces_of
+from service.cells.pieces import PARTS, Piece, Pixels, pieces_of
 from service.cells.repository import CellFilter
 from service.cells.service import SeenCell
 from service.errors import NotFound
@@ -45,14 +45,28 @@ class Look:
         return self.part if self.character is None else f"{self.part} of {self.character}"
 
 
+Said = tuple[tuple[str, str], ...]
+"""Verdict or state, and the words, of each finding."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Pieces that the same checks looked at, and what these said."""
+
+    boxes: tuple[Pixels, ...]
+    said: Said
+
+
 @dataclass(frozen=True)
 class Frame:
-    """One checkpoint's picture: the pieces to enlarge, and what was said about them."""
+    """One checkpoint's picture: the pieces to enlarge, and what was said about them.
+
+    There are several groups where checks disagree about who is who; ``said`` was said about no piece.
+    """
 
     cell: GridCell
-    boxes: tuple[tuple[int, int, int, int], ...]
-    said: tuple[tuple[str, str], ...]
-    """Verdict or state, and the words."""
+    groups: tuple[Group, ...]
+    said: Said
 
 
 @dataclass(frozen=True)
@@ -71,6 +85,11 @@ class Strip:
     def prompt(self) -> str:
         """The scenario's prompt."""
         return self.suite.scenario(self.scenario).prompt
+
+    @property
+    def disputed(self) -> bool:
+        """Whether checks looked for the character in different places of the same picture."""
+        return any(len(frame.groups) > 1 for _, frames in self.runs for frame in frames)
 
     def beside(self, step: int) -> int | None:
         """The seed that many places further on, if there is one."""
@@ -138,7 +157,7 @@ def _worst(looks: Sequence[Look], seen: Iterable[SeenCell]) -> Look:
 
 def _runs(seen: Iterable[SeenCell], columns: Sequence[Column], look: Look) -> tuple[tuple[str, tuple[Frame, ...]], ...]:
     """The frames run by run, each beginning with the control's, which stands alone only where there is no run."""
-    frames = {frame.cell.column: frame for frame in (_frame(each, look) for each in seen)}
+    frames = {frame.cell.column: frame for frame in (frame_of(each, look) for each in seen)}
     runs: dict[str, list[Frame]] = {}
     for column in columns:
         if column in frames:
@@ -147,12 +166,25 @@ def _runs(seen: Iterable[SeenCell], columns: Sequence[Column], look: Look) -> tu
     return tuple((run, (*control, *members)) for run, members in runs.items())
 
 
-def _frame(seen: SeenCell, look: Look) -> Frame:
-    boxes = [piece.box for piece in _pieces(seen) if Look(piece.part, piece.character) == look]
+def frame_of(seen: SeenCell, look: Look) -> Frame:
+    """What a look shows of one picture."""
     about = _CHECKS_OF_PART.get(look.part)
-    said = [
-        (str(each.verdict), name_finding(each))
-        for each in seen.findings
-        if (about is None or each.check in about) and look.character in (None, each.character)
-    ]
-    return Frame(as_cell(seen), tuple(dict.fromkeys(boxes)), tuple(said))
+    said: dict[str, list[tuple[str, str]]] = {}
+    for each in seen.findings:
+        if (about is None or each.check in about) and look.character in (None, each.character):
+            said.setdefault(each.check, []).append((str(each.verdict), name_finding(each)))
+    pieces = [piece for piece in _pieces(seen) if Look(piece.part, piece.character) == look]
+    boxes: dict[frozenset[str], list[Pixels]] = {}
+    for piece in [each for each in pieces if about is None or about.intersection(each.checks)] or pieces:
+        checks = frozenset(piece.checks if about is None else about.intersection(piece.checks))
+        boxes.setdefault(checks, []).append(piece.box)
+    told = {check: checks for checks in reversed(boxes) for check in checks}  # once, where it looked first
+    groups = tuple(
+        Group(tuple(places), _together(said, [check for check in said if told.get(check) == checks]))
+        for checks, places in boxes.items()
+    )
+    return Frame(as_cell(seen), groups, _together(said, [check for check in said if check not in told]))
+
+
+def _together(said: Mapping[str, Sequence[tuple[str, str]]], checks: Iterable[str]) -> Said:
+    return tuple(words for check in checks for words in said[check])

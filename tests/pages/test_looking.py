@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,15 @@ import pytest
 from fastapi.testclient import TestClient
 from markupsafe import escape
 
+from detectors import Finding, Severity, Verdict
+from service.cells.repository import CellFacts, CellRow, ImageFacts
+from service.cells.service import Place, SeenCell
 from service.evaluations.schemas import EvaluationOut
 from service.evaluations.workspace import Workspace
 from service.pages.answers import ENDINGS
 from service.pages.comparisons import build_comparison
 from service.pages.grids import Wanted, build_grid, find_columns, query_of
-from service.pages.strips import build_strip
+from service.pages.strips import Look, build_strip, frame_of
 from service.suites import Suite
 from tests.evaluations.world import SUITE
 from tests.service.world import open_client, upload, wait
@@ -171,3 +175,26 @@ def test_rounds_say_how_they_ended_and_show_every_seed_they_drew(seen: tuple[Tes
     assert "Use this checkpoint" not in taken
     assert str(escape(board["decision"]["sentences"][0])) in taken.partition("Leaderboard")[0]
     client.delete(f"/v1/evaluations/{evaluation}")
+
+
+def test_a_check_speaks_under_the_piece_it_looked_at() -> None:
+    """Checks that disagree about who is who look for one character in different places."""
+    place, other = {"head_box": [10, 10, 40, 40]}, {"head_box": [60, 10, 90, 40]}
+    found = [
+        Finding("ahoge_bleed", Verdict.HOLDS, "d", "1", "Kei", None, 0.1, place),
+        Finding("hair_bleed", Verdict.FAILS, "d", "1", "Kei", Severity.CLEAR, 0.9, other),
+        Finding("eye_bleed", Verdict.NOT_MEASURABLE, "d", "1", "Kei"),
+        Finding("outfit_bleed", Verdict.HOLDS, "d", "1", "Kei", None, 0.1, other),  # about the clothes, not the head
+        Finding("hands", Verdict.HOLDS, "d", "1", "Kei", None, 0.1, place),
+    ]
+    row = CellRow(CellFacts(1, "hug", 7), 1, ImageFacts("0" * 64, 128, 128, None), 1)
+    seen = SeenCell(row, Place("kk", 4, "id"), tuple(found), "fails", None)
+    frame = frame_of(seen, Look("head", "Kei"))
+    assert [(len(group.boxes), [words for _, words in group.said]) for group in frame.groups] == [
+        (1, ["ahoge bleed (Kei) holds"]),
+        (1, ["hair bleed (Kei) fails"]),
+    ]
+    assert [words for _, words in frame.said] == ["eye bleed (Kei) not measurable"]
+    assert frame.groups[0].boxes != frame.groups[1].boxes
+    [whole] = frame_of(replace(seen, findings=tuple(found[:1])), Look("head", "Kei")).groups
+    assert len(whole.boxes) == 1
