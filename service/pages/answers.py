@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from service.rankings import CONTROL, how_sure, percent, shown_standing
+from service.rankings.schemas import RunOut
+from service.reports.keepers import Baking, bakings
 from service.reports.wording import check_label
 
 Entry = Mapping[str, Any]
@@ -52,7 +54,10 @@ class Loss:
 
 @dataclass(frozen=True)
 class BoardRow:
-    """A checkpoint on the leaderboard: its place, how it stands to the recommended one, and what it loses on."""
+    """A checkpoint on the leaderboard: its place, how it stands to the recommended one, and what it loses on.
+
+    ``out``: it was dropped from a race, has fewer images than those that stayed, and therefore no place.
+    """
 
     rank: int
     label: str
@@ -61,6 +66,7 @@ class BoardRow:
     comparison: Mapping[str, Any] | None
     losses: tuple[Loss, ...]
     chosen: bool
+    out: bool = False
 
     @property
     def measured(self) -> int:
@@ -135,9 +141,10 @@ class Answer:
         return sorted(found.items(), key=lambda item: item[1]["chance"] if item[1]["chance"] is not None else 2.0)
 
     @property
-    def looks(self) -> list[tuple[str, Mapping[str, Any]]]:
-        """Every look whose locking was followed, with its run."""
-        return [(run, look) for run, part in self.board.get("by_run", {}).items() for look in part["locking"]]
+    def bakings(self) -> tuple[Baking, ...]:
+        """Run by run, how looks lock and whether asked changes are still followed."""
+        runs = {run: RunOut.model_validate(part) for run, part in self.board.get("by_run", {}).items()}
+        return bakings(runs, _key(self.chosen.entry) if self.chosen else None)
 
     @property
     def worse(self) -> list[BoardRow]:
@@ -153,7 +160,7 @@ class Answer:
 def build_answer(board: Mapping[str, Any]) -> Answer:
     """From the leaderboard's JSON to what the page shows."""
     advice = board["recommendation"]
-    rows = _rows(board["leaderboard"], advice)
+    rows = _rows(board["leaderboard"], advice, board.get("decision"))
     by_training = sorted(rows, key=lambda row: (row.entry["run"], row.entry["epoch"] is None, row.entry["epoch"] or 0))
     return Answer(
         board=board,
@@ -179,16 +186,20 @@ def measured(tally: Mapping[str, Any]) -> int:
     return int(tally["fails"] + tally["minor"] + tally["holds"])
 
 
-def _rows(entries: Sequence[Entry], advice: Mapping[str, Any]) -> tuple[BoardRow, ...]:
+def _rows(
+    entries: Sequence[Entry], advice: Mapping[str, Any], decision: Mapping[str, Any] | None
+) -> tuple[BoardRow, ...]:
     chosen, leader = _key(advice), _leader(advice)
     tied = bool(advice["tied_with"])
     comparisons = {_key(each): each for each in advice["comparisons"]}
+    racing = [_key(each) for each in (decision or {}).get("still_in", ())]  # none before the first round is done
     rows = []
     for rank, entry in enumerate(entries, start=1):
         key = _key(entry)
         comparison = comparisons.get(key)
         standing = shown_standing(str(entry["standing"]), tied, key == leader)
-        rows.append(BoardRow(rank, label_of(entry), entry, standing, comparison, _losses(entry), key == chosen))
+        out = bool(racing) and key not in racing
+        rows.append(BoardRow(rank, label_of(entry), entry, standing, comparison, _losses(entry), key == chosen, out))
     return tuple(rows)
 
 

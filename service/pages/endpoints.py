@@ -14,6 +14,7 @@ from service.evaluations.schemas import EvaluationOut
 from service.evaluations.workspace import Workspace
 from service.pages import assets, comparisons, grids, runs, strips
 from service.pages.answers import CAUSE_WORDS, USES, build_answer
+from service.pages.kept import find_kept
 from service.pages.reference import read_operations
 from service.pages.rendering import page
 from service.reports.views import MINIATURE
@@ -217,7 +218,8 @@ def _answer(space: Workspace, evaluation_id: str, use: str) -> dict[str, Any]:
         InvalidInput: there is no such use.
     """
     found = build_answer(space.boards.read(evaluation_id, use))
-    return {"answer": found, "uses": USES, "cause_words": CAUSE_WORDS}
+    kept = find_kept(space, evaluation_id, found)
+    return {"answer": found, "kept": kept, "uses": USES, "cause_words": CAUSE_WORDS}
 
 
 def _layout(space: Workspace, here: str, base: str) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from service.rankings import LeaderboardEntry, percent
 from service.rankings.locking import EpochRate
 
+CHART_WIDTHS = (760, 360)
+"""Pixels: one drawing for a desk, one for a phone, so that text keeps its size."""
 HEIGHT = 300
 LEFT, RIGHT, TOP, BOTTOM = 46, 76, 16, 40
 NAMES = 140

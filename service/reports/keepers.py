@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from service.rankings import Ranking
 from service.rankings.good_pictures import CleanChance
 from service.rankings.locking import EpochRate
-from service.reports.charts import Chart, draw_shares
+from service.rankings.schemas import Point, RunOut
+from service.reports.charts import CHART_WIDTHS, Chart, draw_shares
 
 if TYPE_CHECKING:
     from service.reports.views import GridCell, ScenarioGrid
@@ -43,23 +44,28 @@ class Keepers:
     others: tuple[int, ...]
 
 
-def bakings(ranking: Ranking, widths: Sequence[int]) -> tuple[Baking, ...]:
-    """The picture of every run of which a look was measured or a change was asked for."""
-    chosen = ranking.recommendation.entry
+def bakings(by_run: Mapping[str, RunOut], chosen: tuple[str, int | None] | None) -> tuple[Baking, ...]:
+    """The picture of every run of which a look was measured or a change was asked for.
+
+    Args:
+        by_run: what a leaderboard says of each run.
+        chosen: run and epoch of the recommended checkpoint, to be marked.
+    """
     found = []
-    for run in ranking.following:
-        series: dict[str, Sequence[EpochRate]] = {
-            look.name: look.points for look in ranking.locking.get(run, ()) if look.points
-        }
-        following = ranking.following[run]
-        if following.points:
-            series[FOLLOWS] = following.points
+    for run, part in by_run.items():
+        series = {look.name: _rates(look.points) for look in part.locking if look.points}
+        if part.following.points:
+            series[FOLLOWS] = _rates(part.following.points)
         if not series:
             continue
-        marked = chosen.epoch if chosen is not None and chosen.run == run else None
-        charts = tuple(draw_shares(series, marked, width) for width in widths)
-        found.append(Baking(run, charts, tuple(_said(ranking, run))))
+        marked = chosen[1] if chosen is not None and chosen[0] == run else None
+        charts = tuple(draw_shares(series, marked, width) for width in CHART_WIDTHS)
+        found.append(Baking(run, charts, tuple(_said(part))))
     return tuple(found)
+
+
+def _rates(points: Iterable[Point]) -> list[EpochRate]:
+    return [EpochRate(each.epoch, each.share, each.interval, each.images) for each in points]
 
 
 def keepers(ranking: Ranking, grids: Sequence[ScenarioGrid]) -> tuple[Keepers, ...]:
@@ -87,14 +93,14 @@ def keepers(ranking: Ranking, grids: Sequence[ScenarioGrid]) -> tuple[Keepers, .
     return tuple(found)
 
 
-def _said(ranking: Ranking, run: str) -> list[str]:
+def _said(part: RunOut) -> list[str]:
     said = []
-    for look in ranking.locking.get(run, ()):
+    for look in part.locking:
         if look.points and look.locked_from is not None:
             said.append(f"{look.name}: locked from epoch {look.locked_from} on.")
         elif look.points:
             said.append(f"{look.name}: never locked.")
-    lost = ranking.following[run].lost_from
+    lost = part.following.lost_from
     if lost is not None:
         said.append(f"Asked changes are followed less from epoch {lost} on.")
     return said

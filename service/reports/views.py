@@ -28,14 +28,12 @@ from service.rankings import (
 )
 from service.rankings.answering import answer_of
 from service.rankings.sweet_spot import find_sweet_spot
-from service.reports.charts import Chart, draw_chart
+from service.reports.charts import CHART_WIDTHS, Chart, draw_chart
 from service.reports.evidence import EvidenceBox, evidence_boxes
 from service.reports.keepers import Baking, Keepers, bakings, keepers
 from service.reports.wording import check_label, state_label
 
 MINIATURE = "miniature"
-CHART_WIDTHS = (760, 360)
-"""Pixels: one drawing for a desk, one for a phone, so that text keeps its size."""
 
 
 @dataclass(frozen=True)
@@ -109,13 +107,17 @@ class Reason:
 
 @dataclass(frozen=True)
 class LeaderRow:
-    """A checkpoint on the leaderboard: its place, how it stands to the recommended one, and what it loses on."""
+    """A checkpoint on the leaderboard: its place, how it stands to the recommended one, and what it loses on.
+
+    ``out``: it was dropped from a race, has fewer images than those that stayed, and therefore no place.
+    """
 
     rank: int
     entry: LeaderboardEntry
     standing: str
     comparison: PairedComparison | None
     reasons: tuple[Reason, ...]
+    out: bool = False
 
 
 @dataclass(frozen=True)
@@ -281,11 +283,12 @@ def build_view(
     compared = _runs_to_compare(board)
     grids = _grids(kept, scenarios, answer.entry, picture_url)
     chronological = tuple(sorted(board, key=lambda entry: (entry.run, entry.epoch is None, entry.epoch or 0)))
+    shown = answer_of(ranking, find_sweet_spot(ranking, (ranked_by or {}).get("scenarios", ())))
     return ReportView(
         title=title,
         base=base,
         suite=suite,
-        answer=answer_of(ranking, find_sweet_spot(ranking, (ranked_by or {}).get("scenarios", ()))),
+        answer=shown,
         recommendation=answer,
         rows=_leader_rows(board, answer, outcomes, dropped or {}),
         control=control,
@@ -299,7 +302,7 @@ def build_view(
         facts=dict(facts or {}),
         unverified=frozenset(unverified),
         audits=audits,
-        bakings=bakings(ranking, CHART_WIDTHS),
+        bakings=bakings(shown.by_run, (answer.entry.run, answer.entry.epoch) if answer.entry else None),
         keepers=keepers(ranking, grids),
     )
 
@@ -324,7 +327,8 @@ def _leader_rows(
             standing = "worse"
         else:
             standing = shown_standing("tied", True, leads) if entry in answer.tied_with else "too few judged"
-        rows.append(LeaderRow(place, entry, standing, comparison, reasons.get((entry.run, entry.epoch), ())))
+        key = entry.run, entry.epoch
+        rows.append(LeaderRow(place, entry, standing, comparison, reasons.get(key, ()), out=key in dropped))
     return tuple(rows)
 
 

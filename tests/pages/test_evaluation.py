@@ -14,6 +14,7 @@ from fastapi.testclient import TestClient
 from service.evaluations.ranked_by import ranking_arguments
 from service.pages.answers import build_answer
 from service.rankings import OutcomeTable, answer, percent
+from service.reports.keepers import SHOWN
 from service.suites import load_suite
 from tests.evaluations.world import SUITE
 from tests.reports.sample import sample_images
@@ -125,3 +126,30 @@ def test_there_is_no_page_of_an_evaluation_that_is_not(idle: TestClient) -> None
     shown = idle.get("/evaluations/nothing", headers={"accept": "text/html"})
     assert shown.status_code == 404
     assert "there is no evaluation nothing" in shown.text
+
+
+def test_who_is_out_of_the_race_has_no_place() -> None:
+    given = board()
+    first, *others = given["leaderboard"]
+    racing = [{"run": first["run"], "epoch": first["epoch"]}]
+    shown = build_answer({**given, "decision": {"still_in": racing, "ended": None, "sentences": []}})
+    assert [row.out for row in shown.rows] == [False] + [True] * len(others)
+    assert not any(row.out for row in build_answer(given).rows)
+    unbegun = {**given, "decision": {"still_in": [], "ended": None, "sentences": []}}
+    assert not any(row.out for row in build_answer(unbegun).rows)  # the first round is not done
+
+
+def test_the_page_shows_what_to_keep_and_how_runs_set(finished: tuple[TestClient, str]) -> None:
+    client, evaluation = finished
+    given = client.get(f"/v1/evaluations/{evaluation}/leaderboard").json()
+    chosen = given["recommendation"]
+    [entry] = [
+        each for each in given["leaderboard"] if (each["run"], each["epoch"]) == (chosen["run"], chosen["epoch"])
+    ]
+    kept = {(name, seed) for name, each in entry["good_pictures"].items() for seed in each["keepers"][:SHOWN]}
+    page = client.get(f"/evaluations/{evaluation}").text
+    assert "Pictures to keep" in page
+    assert page.count('class="keeper"') == len(kept)
+    looks = [look for part in given["by_run"].values() for look in part["locking"] if look["points"]]
+    follows = [part for part in given["by_run"].values() if part["following"]["points"]]
+    assert ("Locked, and still able to change" in page) == bool(looks or follows)

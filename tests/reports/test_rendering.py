@@ -164,3 +164,28 @@ def test_what_else_follows_is_told_below_the_answer() -> None:
     text = re.sub(r"&#39;", "'", render_report(view))
     assert "What else to know" in text
     assert all(f"<li>{sentence}</li>" in text.replace("&lt;", "<").replace("&gt;", ">") for sentence in further)
+
+
+def test_who_is_out_of_a_race_stands_apart_and_has_no_place() -> None:
+    suite = load_suite("demo")
+    images = sample_images(suite)
+    checkpoints = sorted({(image.run, image.epoch) for image in images if image.run != "control"})
+    out = dict.fromkeys(checkpoints[1:], "set aside")
+    scenarios = [ReportScenario(each.name, each.prompt, each.checks) for each in suite.scenarios]
+    places = {checkpoint: place for place, checkpoint in enumerate(checkpoints)}
+    shown = build_view(
+        images,
+        scenarios,
+        title="t",
+        base="b",
+        suite="s",
+        picture_url=str,
+        dropped=out,
+        ranked_by={"places": places},
+    )
+    assert [row.out for row in shown.rows] == [False] + [True] * len(out)
+    html = render_report(shown)
+    assert html.count("Out of the race") == 1
+    assert html.count('class="num rank soft">–<') == len(out)
+    assert Page(html).faults == []
+    assert "Out of the race" not in render_report(sample_view(images, suite))
