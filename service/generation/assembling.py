@@ -109,7 +109,8 @@ class FamilyGenerator(DiffusersGenerator[Text]):
             model.to("cpu" if waits else place)
             if model.dtype != wanted:
                 model.to(wanted)
-        return cls(components, settings, identity=identity, extra=extra, card=card, device=place)
+        elsewhere = place if card.streams else None
+        return cls(components, settings, identity=identity, extra=extra, card=card, device=elsewhere)
 
     @classmethod
     def from_base(

@@ -14,14 +14,16 @@ from safetensors.torch import save_file
 from service.checkpoints import Folder, check_fit, inspect_checkpoint, load_adapter
 from service.checkpoints.dit_names import transformer_spellings
 from service.checkpoints.naming import NameMap
-from service.errors import UnmappedKeys
+from service.errors import UnmappedKeys, UnreadableCheckpoint
 from tests.checkpoints.families import (
     ALPHA,
+    CLASSES,
     FAMILIES,
     RANK,
     Pairs,
     every_format,
     linears,
+    original_path,
     random_pairs,
     run,
     transformer,
@@ -179,6 +181,27 @@ def test_names_at_full_size_are_those_of_diffusers_converter() -> None:
     assert len(theirs) == 2 * len(seen)
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_layer_of_the_real_shapes_is_found_by_both_of_its_names(family: str) -> None:
+    import diffusers
+
+    with torch.device("meta"):
+        model: Any = getattr(diffusers, CLASSES[family])()
+    paths = linears(model)
+    names = NameMap({"transformer": paths})
+    assert len(paths) > 200
+    for path in paths:
+        original = original_path(family, path)
+        for key in (f"lora_unet_{path.replace('.', '_')}", f"diffusion_model.{path}", f"transformer.{path}"):
+            found = names.resolve(key)
+            assert found is not None, key
+            assert found.path == path
+        for key in (f"lora_unet_{original.replace('.', '_')}", f"diffusion_model.{original}"):
+            joined, found = names.joined(key), names.resolve(key)
+            reached = {module.path for module in joined.modules} if joined else {found.path if found else ""}
+            assert path in reached, key
+
+
 @pytest.mark.parametrize("family", ["flux", "z-image"])
 def test_ours_equals_diffusers_loader(tmp_path: Path, family: str) -> None:
     """The dense form of a joined layer, one inner factor for all its pieces, through diffusers' own loader."""
@@ -239,6 +262,14 @@ def test_a_joined_layer_of_another_size_is_refused_by_name(tmp_path: Path) -> No
     save_file(tensors, path)
     with pytest.raises(UnmappedKeys, match=r"DoRA magnitude \[1, 32\], which cannot be cut"):
         check_fit(path, base)
+
+
+def test_xlabs_own_format_is_refused(tmp_path: Path) -> None:
+    key = "double_blocks.0.processor.qkv_lora1"
+    path = tmp_path / "xlabs.safetensors"
+    save_file({f"{key}.down.weight": torch.zeros(2, 32), f"{key}.up.weight": torch.zeros(96, 2)}, path)
+    with pytest.raises(UnreadableCheckpoint, match="qkv_lora1"):
+        check_fit(path, {"transformer": transformer("flux")})
 
 
 def test_a_layer_named_whole_and_in_pieces_is_refused(tmp_path: Path) -> None:
