@@ -115,7 +115,10 @@ def load_components(base: Base | AnimaFiles, dtype: torch.dtype) -> dict[str, An
     except (OSError, ValueError) as error:
         raise UnusableBase(f"{base.source} could not be loaded as a modular diffusers pipeline: {error}") from error
     if type(pipeline).__name__ != "AnimaModularPipeline":
-        raise UnusableBase(f"{base.source} is a {type(pipeline).__name__}; of modular ones only Anima can be used")
+        raise UnusableBase(
+            f"{base.source} is a {type(pipeline).__name__}; of modular ones only Anima can be used. For SDXL, Flux, "
+            "Qwen-Image or Z-Image download the model (`hf download NAME --local-dir FOLDER`) and give the folder"
+        )
     components = {name: getattr(pipeline, name, None) for name in ANIMA.components}
     missing = [name for name, component in components.items() if component is None]
     if missing:

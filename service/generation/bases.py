@@ -102,7 +102,8 @@ def find_base(base: str) -> Found:
         if not (folder / INDEX_FILE).is_file():
             raise UnusableBase(
                 f"{base} has no {INDEX_FILE}: give the folder of a modular diffusers pipeline, such as a download of "
-                f"{EXAMPLE_HUB_NAME}, or a ComfyUI folder as {COMFYUI_PREFIX}{base}"
+                f"{EXAMPLE_HUB_NAME}, one with the model_index.json of SDXL, Flux, Qwen-Image or Z-Image, or a ComfyUI "
+                f"folder as {COMFYUI_PREFIX}{base}"
             )
         return Base(str(folder))
     if folder.exists() or not _HUB_NAME.fullmatch(base):

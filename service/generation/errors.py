@@ -14,7 +14,7 @@ from service.errors import InvalidInput, MissingWeights
 
 
 class PromptTooLong(InvalidInput):
-    """A prompt has more tokens than the text conditioner pads to; it would change the shape of its batch."""
+    """A prompt has more tokens than the base takes; it would be cut, or change the shape of its batch."""
 
 
 class UnusableSettings(InvalidInput):
@@ -22,7 +22,7 @@ class UnusableSettings(InvalidInput):
 
 
 class UnusableBase(InvalidInput):
-    """A base model that is there, but is not an Anima pipeline or is incomplete."""
+    """A base model that is there, but is of no family that is known, or is incomplete."""
 
 
 class BaseNotFound(MissingWeights):
