@@ -107,10 +107,11 @@ def crop(picture: NDArray[np.uint8], box: tuple[int, int, int, int], size: int) 
     return _png(scaled)
 
 
-def thumbnail(picture: Image.Image, size: int) -> bytes:
-    """A picture of at most ``size`` pixels a side, as WebP; smaller pictures keep their size."""
+def thumbnail(pixels: NDArray[np.uint8], size: int) -> bytes:
+    """A picture, (height, width, 3), of at most ``size`` pixels a side, as WebP; smaller pictures keep their size."""
+    picture = Image.fromarray(pixels)
     factor = min(1.0, size / max(picture.size))
-    small = picture.convert("RGB").resize(_scaled(picture.size, factor), Image.Resampling.LANCZOS)
+    small = picture.resize(_scaled(picture.size, factor), Image.Resampling.LANCZOS)
     buffer = BytesIO()
     small.save(buffer, "WEBP", quality=82, method=2)
     return buffer.getvalue()

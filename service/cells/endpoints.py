@@ -150,12 +150,10 @@ def get_thumbnail(
     size: Annotated[int, Query(ge=16, le=512, description="Longer side, pixels.", examples=[160])] = 160,
 ) -> Response:
     """An image made small, for grids. It never changes, so keep it for ever."""
-    from PIL import Image
-
     headers, known = tagged(request, f"{sha256[:64]}-small-{size}", FOREVER)
     if known and space.images.path(sha256).is_file():
         return Response(status_code=304, headers=headers)
-    return Response(thumbnail(Image.fromarray(space.images.load(sha256)), size), 200, headers, "image/webp")
+    return Response(space.images.small(sha256, size, thumbnail), 200, headers, "image/webp")
 
 
 def brief_page(found: Sequence[SeenCell], following: str | None) -> bytes:

@@ -115,3 +115,22 @@ def test_webp_keeps_every_pixel_and_both_formats_can_be_read(tmp_path: Path) -> 
         for store in (png, webp):
             assert store.exists(name)
             assert np.array_equal(store.load(name), pixels)
+
+
+def test_a_small_picture_is_made_once_and_goes_with_its_image(tmp_path: Path) -> None:
+    store, made = ImageStore(tmp_path), []
+
+    def make(pixels: Pixels, size: int) -> bytes:
+        made.append((pixels.shape, size))
+        return b"small"
+
+    name = store.put(noise())
+    assert [store.small(name, 192, make) for _ in range(3)] == [b"small"] * 3
+    assert [store.small(name, 100, make) for _ in range(2)] == [b"small"] * 2  # an odd size is not kept
+    assert made == [((64, 64, 3), 192), ((64, 64, 3), 100), ((64, 64, 3), 100)]
+    assert len(files(tmp_path)) == 2
+    assert store.put(noise()) == name  # what is small is not taken for the image
+    store.remove([name])
+    assert files(tmp_path) == []
+    with pytest.raises(NotFound):
+        store.small(name, 192, make)
