@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
@@ -161,8 +162,8 @@ def brief_page(found: Sequence[SeenCell], following: str | None) -> bytes:
 
     Checking thousands of our own findings once more takes longer than reading them.
     """
-    cells = [{**_facts(seen), "findings": [_brief(each) for each in seen.findings]} for seen in found]
-    return json.dumps({"cells": cells, "next": following}, ensure_ascii=False, separators=(",", ":")).encode()
+    cells = ",".join(f'{_json(_facts(seen))[:-1]},"findings":[{_briefs(seen.findings)}]}}' for seen in found)
+    return f'{{"cells":[{cells}],"next":{_json(following)}}}'.encode()
 
 
 def whole_cell(evaluation_id: str, seen: SeenCell, prompt: str, control: int | None = None) -> WholeCell:
@@ -193,14 +194,18 @@ def whole_cell(evaluation_id: str, seen: SeenCell, prompt: str, control: int | N
     )
 
 
-def _brief(finding: Finding) -> dict[str, str | None]:
-    """What a :class:`BriefFinding` shows."""
-    return {
-        "check": finding.check,
-        "character": finding.character,
-        "verdict": finding.verdict,
-        "severity": finding.severity,
-    }
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _briefs(findings: Sequence[Finding]) -> str:
+    return ",".join(_brief(each.check, each.character, each.verdict, each.severity) for each in findings)
+
+
+@lru_cache(maxsize=4096)
+def _brief(check: str, character: str | None, verdict: str, severity: str | None) -> str:
+    """What a :class:`BriefFinding` shows; there are few different ones, however many findings there are."""
+    return _json({"check": check, "character": character, "verdict": verdict, "severity": severity})
 
 
 def _facts(seen: SeenCell) -> dict[str, Any]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, and_, exists, func, or_, select
 from sqlalchemy.orm import Session
 
-from detectors import Finding, Severity, Verdict
+from detectors import Finding, Verdict
+from detectors.findings import UNANSWERED
 from service.database.models import Batch, Cell, Detection, FindingRecord, Image
 from service.rankings import APART_CHECKS, State
 
@@ -54,12 +54,16 @@ class ImageFacts(NamedTuple):
 
 
 class CellRow(NamedTuple):
-    """A cell with its contender, and its image and its detection's id as far as there are any."""
+    """A cell with its contender, and its image and its detection's id as far as there are any.
+
+    ``verdicts`` is what was found, in short: see :mod:`service.evaluations.verdicts`.
+    """
 
     cell: CellFacts
     contender_id: int
     image: ImageFacts | None
     detection: int | None
+    verdicts: str | None = None
 
 
 def list_cells(session: Session, evaluation_id: str, wanted: CellFilter, after: int, limit: int) -> list[CellRow]:
@@ -75,7 +79,7 @@ def list_cells(session: Session, evaluation_id: str, wanted: CellFilter, after: 
     )
     rows: Sequence[Any] = session.execute(query).all()
     return [
-        CellRow(CellFacts(*row[:3]), row[3], ImageFacts(*row[5:]) if row[5] is not None else None, row[4])
+        CellRow(CellFacts(*row[:3]), row[3], ImageFacts(*row[6:]) if row[6] is not None else None, row[4], row[5])
         for row in map(tuple, rows)  # a row is slower to take apart than a tuple
     ]
 
@@ -98,36 +102,22 @@ def list_seeds(session: Session, evaluation_id: str, scenario: str) -> Sequence[
     return session.scalars(query.group_by(Cell.seed).order_by(func.min(Cell.id))).all()
 
 
-def findings_of(session: Session, detections: Iterable[int], *, whole: bool) -> Mapping[int, Sequence[Finding]]:
-    """The findings of detections, by detection.
-
-    Args:
-        session: the session.
-        detections: ids.
-        whole: with evidence, reason and score; else only check, character, verdict and severity, which is quicker.
-    """
+def findings_of(session: Session, detections: Iterable[int]) -> Mapping[int, Sequence[Finding]]:
+    """The findings of detections with everything behind them, by detection."""
     found: dict[int, list[Finding]] = defaultdict(list)
     ids = list(detections)
     for start in range(0, len(ids), _IN_ONE_QUERY):
         part = ids[start : start + _IN_ONE_QUERY]
-        columns = _WHOLE if whole else _BRIEF
-        query = select(FindingRecord.detection_id, *columns).where(FindingRecord.detection_id.in_(part))
+        query = select(FindingRecord.detection_id, FindingRecord.body).where(FindingRecord.detection_id.in_(part))
         for row in map(tuple, session.execute(query.order_by(FindingRecord.detection_id, FindingRecord.position))):
-            found[row[0]].append(Finding.from_json(row[1]) if whole else _brief(*row[1:]))  # brief ones are shared
+            found[row[0]].append(Finding.from_json(row[1]))
     return found
 
 
 _COLUMNS = (
-    Cell.id, Cell.scenario, Cell.seed, Batch.contender_id, Cell.detection_id,
+    Cell.id, Cell.scenario, Cell.seed, Batch.contender_id, Cell.detection_id, Detection.verdicts,
     Image.sha256, Image.width, Image.height, Image.invalid,
 )  # fmt: skip
-_WHOLE = (FindingRecord.body,)
-_BRIEF = (FindingRecord.check, FindingRecord.character, FindingRecord.verdict, FindingRecord.severity)
-
-
-@lru_cache(maxsize=4096)
-def _brief(check: str, character: str | None, verdict: str, severity: str | None) -> Finding:
-    return Finding(check, Verdict(verdict), "", "", character, Severity(severity) if severity else None)
 
 
 def _conditions(wanted: CellFilter) -> list[ColumnElement[bool]]:
@@ -152,10 +142,12 @@ def _in_state(state: str, wanted: CellFilter) -> ColumnElement[bool]:
     """The same as :func:`service.rankings.judge`, in SQL."""
     judged = and_(Cell.detection_id.is_not(None), Image.invalid.is_(None))
 
-    def some(*verdicts: Verdict) -> ColumnElement[bool]:
-        return _some_finding(wanted, FindingRecord.verdict.in_([each.value for each in verdicts]))
+    def some(verdict: Verdict, *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+        return _some_finding(wanted, FindingRecord.verdict == verdict.value, *conditions)
 
-    fails, unknown, minor = some(Verdict.FAILS), some(Verdict.NOT_MEASURABLE), some(Verdict.MINOR)
+    # A check that the profile has no detector for is in no rate, and so in no state either.
+    answered = FindingRecord.body["detector"].as_string() != UNANSWERED
+    fails, unknown, minor = some(Verdict.FAILS), some(Verdict.NOT_MEASURABLE, answered), some(Verdict.MINOR)
     if state == PENDING:
         return and_(Cell.detection_id.is_(None), Image.invalid.is_(None))
     if state == State.INVALID:
@@ -163,11 +155,11 @@ def _in_state(state: str, wanted: CellFilter) -> ColumnElement[bool]:
     if state == State.FAILS:
         return and_(judged, fails)
     if state == State.NOT_MEASURABLE:
-        broken = and_(~_some_finding(wanted), Detection.failure.is_not(None))
-        return and_(judged, ~fails, or_(unknown, broken))
+        asked = or_(_some_finding(wanted), Detection.failure.is_not(None))
+        return and_(judged, ~fails, or_(unknown, and_(asked, ~_some_finding(wanted, answered))))
     if state == State.MINOR:
         return and_(judged, ~fails, ~unknown, minor)
-    return and_(judged, ~fails, ~unknown, ~minor, _some_finding(wanted))
+    return and_(judged, ~fails, ~unknown, ~minor, _some_finding(wanted, answered))
 
 
 def _some_finding(wanted: CellFilter, *conditions: ColumnElement[bool]) -> ColumnElement[bool]:

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any, Protocol, runtime_checkable
 
 from detectors import Expectation, Finding, Severity, Verdict
+from detectors.findings import UNANSWERED
 from service.cells import repository
 from service.cells.drawing import DRAWING_VERSION, Outline, draw, fit_mask
 from service.cells.repository import PENDING, CellFilter, CellRow
@@ -19,6 +20,7 @@ from service.evaluations.repository import contenders as list_contenders
 from service.evaluations.repository import find as find_evaluation
 from service.evaluations.requests import EvaluationRequest
 from service.evaluations.service import run_names
+from service.evaluations.verdicts import brief_findings
 from service.generation.port import Pixels
 from service.rankings import CONTROL, CellOutcome, FindingRow, State, judge
 from service.storage.images import ImageStore
@@ -101,7 +103,7 @@ class CellService:
             checkpoints: ids.
             after: only cells with an id above this.
             limit: how many at most.
-            whole: whether findings come with their evidence.
+            whole: whether findings come with their evidence, those too that no detector answered.
 
         Returns:
             The cells, and the id to go on after; ``None`` at the end.
@@ -222,8 +224,9 @@ class CellService:
     def _seen(
         self, session: Any, rows: Sequence[CellRow], places: dict[int, Place], wanted: CellFilter, whole: bool
     ) -> list[SeenCell]:
-        ids = [row.detection for row in rows if row.detection is not None]
-        findings = repository.findings_of(session, ids, whole=whole)
+        if not whole:
+            return [_judged(row, places[row.contender_id], brief_findings(row.verdicts), wanted) for row in rows]
+        findings = repository.findings_of(session, [row.detection for row in rows if row.detection is not None])
         return [
             _judged(row, places[row.contender_id], findings.get(row.detection, ()) if row.detection else (), wanted)
             for row in rows
@@ -249,7 +252,7 @@ def _judged(row: CellRow, place: Place, findings: Sequence[Finding], wanted: Cel
     invalid = row.image is not None and row.image.invalid is not None
     if row.detection is None and not invalid:
         return SeenCell(row, place, (), PENDING, None)
-    rows = tuple(map(_as_row, findings))
+    rows = tuple(_as_row(each) for each in findings if each.detector != UNANSWERED)  # in no rate, and in no state
     outcome = CellOutcome(place.run, place.epoch, row.cell.scenario, row.cell.seed, invalid, rows)
     judgement = judge(outcome, wanted.check, wanted.character)
     return SeenCell(row, place, tuple(findings), judgement.state, judgement.severity)

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors import Finding, Verdict
 from service.rankings import NOBODY, FindingRow, Grade, grade_of
+from service.rankings.outcomes import judgement_of
 
 Ints = NDArray[np.int64]
 
@@ -41,6 +44,22 @@ def pack(rows: Iterable[FindingRow]) -> str:
 def _letter(row: FindingRow) -> str:
     grade = grade_of(row.verdict, row.severity)
     return _ABSENT if row.absent and grade is Grade.LOST else _LETTERS[grade]
+
+
+def brief_findings(text: str | None) -> tuple[Finding, ...]:
+    """What an image's text says, as findings without detector, score, evidence and reason; equal ones are shared.
+
+    >>> [(each.check, each.character, each.severity) for each in brief_findings("cast::h hands:Kei:l")]
+    [('cast', None, None), ('hands', 'Kei', <Severity.LOST: 'lost'>)]
+    """
+    return tuple(map(_finding, text.split())) if text else ()
+
+
+@lru_cache(maxsize=4096)
+def _finding(part: str) -> Finding:
+    check, character, letter = part.split(":")
+    judgement = judgement_of(_GRADES[letter])
+    return Finding(check, Verdict(judgement.state), "", "", character or None, judgement.severity)
 
 
 @dataclass(frozen=True)
