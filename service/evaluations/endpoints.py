@@ -20,7 +20,7 @@ from service.evaluations.schemas import (
     LeaderboardOut,
 )
 from service.suites import parse_suite
-from service.web.caching import NOT_MODIFIED, REVALIDATE, packed_json, tagged
+from service.web.caching import NOT_MODIFIED, REVALIDATE, conditional, packed_json, tagged
 from service.web.paging import cursor_at, read_cursor
 from service.web.problems import problems
 
@@ -79,10 +79,10 @@ def list_evaluations(
     )
 
 
-@router.get("/{evaluation_id}", responses=problems(404))
-def get_evaluation(evaluation_id: str, space: Space) -> EvaluationOut:
+@router.get("/{evaluation_id}", response_model=EvaluationOut, responses={**problems(404), **NOT_MODIFIED})
+def get_evaluation(evaluation_id: str, request: Request, space: Space) -> Response:
     """One evaluation and how far it is."""
-    return EvaluationOut.of(space.evaluations.state(evaluation_id))
+    return conditional(request, EvaluationOut.of(space.evaluations.state(evaluation_id)))
 
 
 @router.delete("/{evaluation_id}", status_code=204, responses=problems(404, 409))

@@ -12,7 +12,7 @@ from service.cells.service import SeenCell, version_of
 from service.errors import NotFound
 from service.evaluations.schemas import EvaluationOut
 from service.evaluations.workspace import Workspace
-from service.rankings import CONTROL, State
+from service.rankings import APART_CHECKS, CONTROL, State
 from service.reports.wording import check_label
 from service.suites import Suite
 
@@ -208,11 +208,12 @@ def tell(seen: SeenCell) -> str:
 
 
 def name_finding(finding: Finding) -> str:
-    """A finding in words: ``hands (Kei) lost``."""
+    """A finding in words: ``hands (Kei) lost``; what makes no image fail says so."""
     who = f" ({finding.character})" if finding.character else ""
     kind = finding.severity if finding.severity in (Severity.LOST, Severity.FUSED) else finding.verdict
     word = {State.MINOR: "slightly off"}.get(State(finding.verdict), check_label(str(kind)))
-    return f"{check_label(finding.check)}{who} {word}"
+    apart = ", counted apart" if finding.check in APART_CHECKS and finding.verdict == Verdict.FAILS else ""
+    return f"{check_label(finding.check)}{who} {word}{apart}"
 
 
 def as_cell(seen: SeenCell, states: Collection[str] = ()) -> GridCell:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import PurePath
 from typing import Any
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 from starlette.responses import HTMLResponse
 
 from service.pages import assets
@@ -74,6 +76,7 @@ def environment() -> Environment:
         when=when,
         thousands=thousands,
         base_name=base_name,
+        sentence=sentence,
         measured=measured,
         p_value=p_value,
         points=points,
@@ -91,6 +94,15 @@ def environment() -> Environment:
 def css_percent(share: float) -> str:
     """A share as a length: ``0.25`` is ``25.00%``."""
     return f"{100 * share:.2f}%"
+
+
+def sentence(text: str) -> Markup:
+    """A message for a page: it begins with a capital letter, and what stands between backticks is set as code.
+
+    >>> str(sentence("no <key>; see `bleedcheck keys create`"))
+    'No &lt;key&gt;; see <code>bleedcheck keys create</code>'
+    """
+    return Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", str(escape(text[:1].upper() + text[1:]))))
 
 
 def base_name(base: str) -> str:

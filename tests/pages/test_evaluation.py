@@ -125,7 +125,7 @@ def test_the_page_has_the_numbers_of_the_api(finished: tuple[TestClient, str]) -
 def test_there_is_no_page_of_an_evaluation_that_is_not(idle: TestClient) -> None:
     shown = idle.get("/evaluations/nothing", headers={"accept": "text/html"})
     assert shown.status_code == 404
-    assert "there is no evaluation nothing" in shown.text
+    assert "There is no evaluation nothing" in shown.text
 
 
 def test_who_is_out_of_the_race_has_no_place() -> None:
@@ -153,3 +153,11 @@ def test_the_page_shows_what_to_keep_and_how_runs_set(finished: tuple[TestClient
     looks = [look for part in given["by_run"].values() for look in part["locking"] if look["points"]]
     follows = [part for part in given["by_run"].values() if part["following"]["points"]]
     assert ("Locked, and still able to change" in page) == bool(looks or follows)
+
+
+def test_the_state_is_not_sent_again_to_who_has_it(finished: tuple[TestClient, str]) -> None:
+    client, evaluation = finished
+    first = client.get(f"/v1/evaluations/{evaluation}")
+    known = {"if-none-match": first.headers["etag"]}
+    assert client.get(f"/v1/evaluations/{evaluation}", headers=known).status_code == 304
+    assert client.get(f"/v1/evaluations/{evaluation}", headers={"if-none-match": '"other"'}).json() == first.json()

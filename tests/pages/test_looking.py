@@ -18,7 +18,7 @@ from service.evaluations.schemas import EvaluationOut
 from service.evaluations.workspace import Workspace
 from service.pages.answers import ENDINGS
 from service.pages.comparisons import build_comparison
-from service.pages.grids import Wanted, build_grid, find_columns, query_of
+from service.pages.grids import Wanted, build_grid, find_columns, name_finding, query_of
 from service.pages.strips import Look, build_strip, frame_of
 from service.suites import Suite
 from tests.evaluations.world import SUITE
@@ -198,3 +198,8 @@ def test_a_check_speaks_under_the_piece_it_looked_at() -> None:
     assert frame.groups[0].boxes != frame.groups[1].boxes
     [whole] = frame_of(replace(seen, findings=tuple(found[:1])), Look("head", "Kei")).groups
     assert len(whole.boxes) == 1
+
+
+def test_a_missed_pose_says_that_it_makes_no_image_fail() -> None:
+    assert name_finding(Finding("pose", Verdict.FAILS, "d", "1", "Kei")) == "pose (Kei) fails, counted apart"
+    assert name_finding(Finding("hands", Verdict.FAILS, "d", "1", "Kei", Severity.LOST)) == "hands (Kei) lost"
