@@ -81,6 +81,11 @@ class FolderGenerator:
             path = place.with_name(place.name + suffix)
             if path.is_file():
                 return path
+        if self._used == CONTROL and not place.parent.is_dir():  # said once for all of them
+            raise NotFound(
+                f"there are no pictures of the base without a LoRA (folder {CONTROL}), so it stays open which faults "
+                "are the base's own"
+            )
         raise NotFound(f"there is no image {place}.png (or {', '.join(_SUFFIXES[1:])})")
 
 

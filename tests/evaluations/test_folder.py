@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +74,19 @@ def test_a_damaged_picture_costs_its_own_cell_and_no_other(grid: Path, tmp_path:
     repaired = space.evaluations.start(ask(space, register(space, [tmp_path / "kk_epoch4.safetensors"])))
     space.executor.run(repaired.id)
     assert space.evaluations.state(repaired.id).progress == Progress(12, 12, 12, 0)
+    space.close()
+
+
+def test_missing_controls_are_said_once(grid: Path, tmp_path: Path) -> None:
+    shutil.rmtree(grid / "control")
+    space = Workspace(Settings(data_dir=tmp_path / "data", base=f"images:{grid}"), SmallModels())
+    checkpoints = register(space, [write_lora(tmp_path / "kk_epoch4.safetensors", 1)])
+    evaluation = space.evaluations.start(ask(space, checkpoints).model_copy(update={"batch_size": 1}))
+    space.executor.run(evaluation.id)
+    state = space.evaluations.state(evaluation.id)
+    assert state.progress == Progress(12, 6, 6, 6)
+    assert len(state.problems) == 1
+    assert "no pictures of the base without a LoRA" in state.problems[0]
     space.close()
 
 
