@@ -46,7 +46,7 @@ def markdown(result: dict[str, Any]) -> str:
                 name,
                 number(f["precision"]) + span(f["precision_interval"]),
                 number(f["recall"]) + span(f["interval"]),
-                number(f["f1"]),
+                number(f["f1"]) + span(f["f1_interval"]),
                 f"{f['positives']} of {f['n']}" + ("" if f["enough"] else " (few)"),
                 number(f["blind_share"]) + span(f["blind_interval"]),
                 number(alarm["rate"], 1) + span(alarm["interval"], 1) if alarm else "",

@@ -155,7 +155,8 @@ def figures(counts: Counts, check: str, positive: Sequence[str], tag: str = "") 
     """Precision, recall and F1 of "``check`` says one of ``positive``".
 
     A true fault that is called not measurable counts as missed. ``interval`` is the 95 % Wilson interval of the recall,
-    ``precision_interval`` that of the precision; ``blind_share`` is the share of not measurable answers with its own.
+    ``precision_interval`` that of the precision, ``f1_interval`` see :func:`f1_interval`; ``blind_share`` is the share
+    of not measurable answers with its own.
     """
     rows = {(t, a): n for (g, c, t, a), n in counts.answers.items() if g == tag and c == check}
     total = sum(rows.values())
@@ -167,6 +168,7 @@ def figures(counts: Counts, check: str, positive: Sequence[str], tag: str = "") 
         "precision": true / said if said else None,
         "recall": true / there if there else None,
         "f1": 2 * true / (said + there) if said + there else None,
+        "f1_interval": f1_interval(true, said, there),
         "interval": wilson(true, there),
         "precision_interval": wilson(true, said),
         "n": total,
@@ -178,6 +180,16 @@ def figures(counts: Counts, check: str, positive: Sequence[str], tag: str = "") 
     }
 
 
+def f1_interval(true: int, said: int, there: int) -> tuple[float, float] | None:
+    """95 % interval of F1.
+
+    F1 = 2 J / (1 + J), where J is the share of right ones among all that are said or there (Jaccard 1901): a binomial
+    share, whose Wilson interval goes through the same growing function.
+    """
+    share = wilson(true, said + there - true)
+    return None if share is None else (2 * share[0] / (1 + share[0]), 2 * share[1] / (1 + share[1]))
+
+
 def summary(counts: Counts) -> dict[str, Any]:
     """Everything that ``--json`` prints."""
     named = [(check, check, POSITIVE.get(check, ("fails",))) for check in CHECKS]
@@ -186,7 +198,7 @@ def summary(counts: Counts) -> dict[str, Any]:
     for tag in (*SPLITS, *NEAR_MISSES):
         rows = {name: figures(counts, check, positive, tag) for name, check, positive in (*named, *VARIANTS)}
         splits[tag] = {
-            name: {key: row[key] for key in ("precision", "recall", "f1", "positives", "n", "interval")}
+            name: {key: row[key] for key in ("precision", "recall", "f1", "f1_interval", "positives", "n", "interval")}
             for name, row in rows.items()
             if row["n"]
         }

@@ -264,7 +264,8 @@ def markdown(result: Mapping[str, Any]) -> str:
             number(f["recall"]) + span(f["interval"]),
         )
         faults = f"{f['positives']} of {f['n']}"
-        lines.append(f"| {name} | {precision} | {recall} | {number(f['f1'])} | {faults} | {f['not_measurable']} |")
+        f1 = number(f["f1"]) + span(f["f1_interval"])
+        lines.append(f"| {name} | {precision} | {recall} | {f1} | {faults} | {f['not_measurable']} |")
     lines += ["", "Hands, label: verdict, count: " + ", ".join(f"{words} {n}" for words, n in result["hands"].items())]
     lines += ["", "| read on heads | right | wrong |", "|---|---|---|"]
     for name, f in result["readings"].items():

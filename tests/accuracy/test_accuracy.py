@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from benchmarks.accuracy.__main__ import markdown
-from benchmarks.accuracy.measure import Counts, average_precision, figures, summary
+from benchmarks.accuracy.measure import Counts, average_precision, f1_interval, figures, summary
 from benchmarks.accuracy.overlays import keep_worst, write_mistakes
 from benchmarks.accuracy.running import measure
 from benchmarks.detectors.cases import case_of
@@ -37,9 +37,21 @@ def test_precision_and_recall_by_hand() -> None:
     assert low < 8 / 13 < high
 
 
+def test_the_interval_of_f1_holds_the_true_one_as_often_as_it_says() -> None:
+    rng = np.random.default_rng(0)
+    right, missed, false = 0.25, 0.05, 0.02
+    true = 2 * right / (2 * right + missed + false)
+    held = 0
+    for tp, fn, fp, _ in rng.multinomial(400, (right, missed, false, 1 - right - missed - false), 2000):
+        low, high = f1_interval(int(tp), int(tp + fp), int(tp + fn)) or (0.0, 0.0)
+        held += low <= true <= high
+    assert 0.93 <= held / 2000 <= 0.97
+    assert f1_interval(0, 0, 0) is None
+
+
 def test_nothing_counted_is_no_number() -> None:
     found = figures(Counts(), "fusion", ["fails"])
-    assert found["precision"] is found["recall"] is found["f1"] is None
+    assert found["precision"] is found["recall"] is found["f1"] is found["f1_interval"] is None
 
 
 def test_average_precision() -> None:
