@@ -15,6 +15,8 @@ HEIGHT = 300
 LEFT, RIGHT, TOP, BOTTOM = 46, 76, 16, 40
 NAMES = 140
 """Pixels right of a picture whose lines have long names."""
+SHORT_NAME = 7
+"""Letters that find room without that."""
 LABEL_GAP = 16
 """Pixels that two labels, one above the other, need between their baselines."""
 TICK_GAP = 34
@@ -101,7 +103,8 @@ def draw_chart(
     """
     placed = [entry for entry in entries if entry.epoch is not None and entry.interval is not None]
     top = _top([*placed, *([control] if control else [])])
-    scale = _Scale([entry.epoch or 0 for entry in placed], top, width)
+    right = NAMES if any(len(entry.run) > SHORT_NAME for entry in placed) else RIGHT
+    scale = _Scale([entry.epoch or 0 for entry in placed], top, width, right)
     control_point = scale.point(control, False) if control and control.interval else None
     lines = _lines(entries, scale, recommended)
     labels = _spread([line.label_y for line in lines] + ([control_point.y + 4] if control_point else []))
@@ -110,7 +113,7 @@ def draw_chart(
         width=width,
         height=HEIGHT,
         left=LEFT,
-        right=width - RIGHT,
+        right=width - right,
         bottom=HEIGHT - BOTTOM,
         lines=tuple(lines),
         x_ticks=_x_ticks(scale),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from detectors.findings import Finding, Severity, Verdict
 from service.reports import ReportImage, ReportScenario, build_view, render_report
+from service.reports.charts import CHART_WIDTHS, NAMES, RIGHT, draw_chart
 from service.reports.keepers import FOLLOWS, SHOWN
 from service.reports.views import ReportView
 
@@ -82,3 +85,11 @@ def test_names_have_room(width: int) -> None:
     chart = baking.charts[width]
     assert all(line.label_x <= chart.right + 12 for line in chart.lines)
     assert chart.width - chart.right >= 120
+
+
+@pytest.mark.parametrize("width", [0, 1])
+@pytest.mark.parametrize(("run", "room"), [("v1", RIGHT), ("keikana-v1", NAMES)])
+def test_a_run_with_a_long_name_has_room_too(width: int, run: str, room: int) -> None:
+    entry = view().chronological[0]
+    chart = draw_chart([replace(entry, run=run)], None, None, CHART_WIDTHS[width])
+    assert chart.width - chart.right == room
