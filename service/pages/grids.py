@@ -128,6 +128,11 @@ class Grid:
         return len(self.rows) == self.total and not any(row.matches for row in self.rows)
 
     @property
+    def not_asked(self) -> bool:
+        """Whether the scenario does not ask for the check that is looked for."""
+        return self.wanted.check is not None and self.wanted.check not in self.checks
+
+    @property
     def wanted_at_all(self) -> Wanted:
         """The same without filters."""
         return Wanted(self.wanted.scenario)
@@ -146,7 +151,7 @@ class Grid:
 def read_wanted(
     suite: Suite, scenario: str | None, check: str | None, states: Sequence[str], runs: Sequence[str]
 ) -> Wanted:
-    """What a page is asked to show, with the first scenario where none is named.
+    """What a page is asked to show; where no scenario is named, the first one that asks for the check.
 
     Raises:
         NotFound: there is no such scenario.
@@ -154,7 +159,8 @@ def read_wanted(
     known = [each.name for each in suite.scenarios]
     if scenario is not None and scenario not in known:
         raise NotFound(f"suite {suite.name} has no scenario {scenario!r}; it has {', '.join(known)}")
-    return Wanted(scenario or known[0], check or None, tuple(states), tuple(runs))
+    asking = [each.name for each in suite.scenarios if not check or check in each.checks]
+    return Wanted(scenario or (asking or known)[0], check or None, tuple(states), tuple(runs))
 
 
 def query_of(asked: Wanted, start: int | None = None) -> str:

@@ -74,6 +74,19 @@ def test_a_check_says_what_became_of_it_alone(seen: tuple[TestClient, str]) -> N
     assert all(cell is None for row in other.rows for cell in row.cells)  # nobody touches anybody in a solo picture
 
 
+def test_a_check_that_the_scenario_does_not_ask_for_is_said_and_one_that_asks_is_found(
+    seen: tuple[TestClient, str],
+) -> None:
+    client, evaluation = seen
+    page = client.get(f"/evaluations/{evaluation}/grid?scenario=solo&check=fusion").text
+    assert "This scenario does not ask for that" in page
+    assert 'id="grid"' not in page
+    found = client.get(f"/evaluations/{evaluation}/grid?check=fusion").text
+    assert "This scenario does not ask for that" not in found
+    assert 'id="grid"' in found
+    assert '<option value="fusion" selected>' in found
+
+
 def test_states_that_were_not_asked_for_step_back(seen: tuple[TestClient, str]) -> None:
     grid = build_grid(*of(seen), Wanted("hug", states=("fails",)))
     for row in grid.rows:
