@@ -22,8 +22,14 @@ const pictures = (cell) => {
   frame.append(make("img", { src: cell.image_url, alt: `${name}, ${cell.scenario}, seed ${cell.seed}`, width: cell.width, height: cell.height }));
   if (chosen.length && cell.overlay_url && !cell.invalid) {
     const over = make("img", { class: "over", src: `${cell.overlay_url}&layers=${chosen.join(",")}&transparent=true`, alt: "" });
-    over.addEventListener("error", () => over.remove());
-    frame.append(over);
+    // Masks and strands are looked for anew, which takes a while the first time: somebody who waits should know.
+    const waiting = make("p", { class: "waiting small", role: "status" }, "Drawing…");
+    over.addEventListener("load", () => waiting.remove());
+    over.addEventListener("error", () => {
+      over.remove();
+      waiting.textContent = "Nothing could be drawn over it.";
+    });
+    frame.append(over, waiting);
   }
   return frame;
 };
