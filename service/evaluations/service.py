@@ -27,7 +27,7 @@ from service.evaluations.plan import new_evaluation, plan_batches, plan_contende
 from service.evaluations.ranked_by import ranking_arguments, values_of
 from service.evaluations.requests import EvaluationRequest
 from service.evaluations.rounds import RoundPlan, budget_of, check_budget, next_rows
-from service.evaluations.threads import one_blas_thread
+from service.evaluations.settling import settle
 from service.evaluations.trust import unanswered_checks, unverified_checks
 from service.rankings import CONTROL, Checkpoint, answer
 from service.rankings.locking import Cell
@@ -233,7 +233,7 @@ class EvaluationService:
             NotFound: there is no such evaluation.
             InvalidInput: there is no such use.
         """
-        one_blas_thread()
+        settle()
         with self._database.reading() as session:
             evaluation = _found(repository.find(session, evaluation_id), evaluation_id)
             contenders = repository.contenders(session, evaluation_id)
