@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 from functools import cache
 
@@ -19,3 +20,4 @@ def settle() -> None:
     threadpool_limits(limits=1, user_api="blas")
     gc.collect()
     gc.freeze()
+    atexit.register(gc.unfreeze)  # else libraries that count their objects at the end complain of leaks
