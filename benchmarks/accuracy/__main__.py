@@ -14,7 +14,7 @@ from benchmarks.accuracy.running import measure
 from benchmarks.detectors.sampling import Split
 from benchmarks.miniature.scenes import DISTANCES, PAIR_POSES, SOLO_POSES
 
-STYLES: dict[str, Split] = {"held-out": "test", "trained": "validation"}
+STYLES: dict[str, Split] = {"held-out": "test", "trained": "validation", "fresh": "fresh"}
 HANDS = ("lost", "fused", "minor", "holds", "hidden", "not_measurable")
 OUTCOMES = ("clear", "swap", "blend", "dominance", "drift")
 
@@ -126,7 +126,8 @@ def main() -> None:
         "--styles",
         choices=tuple(STYLES),
         default="held-out",
-        help="trained: new drawings in the styles and before the backgrounds that networks were trained on",
+        help="trained: new drawings in the styles and before the backgrounds that networks were trained on; fresh: in "
+        "held-out styles before backgrounds that nobody had seen when the networks were made",
     )
     parser.add_argument("--set", choices=("drawn", "generated"), default="drawn", help="what is judged")
     parser.add_argument(

@@ -24,8 +24,10 @@ ATTRIBUTES = {
     "hair_length": len(HAIR_LENGTHS),
     "eye_color": len(EYE_COLORS),
 }
+# Side in pixels of the window around a head of somebody far away.
+_SMALL_WINDOW = 100.0
 _MOTION = Motion(zoom=0.15, shift=0.06, turn=0.2)
-_SIZES = {"nano": (8, 12, 16), "shipped": (16, 32, 64, 96, 112)}
+_SIZES = {"nano": (8, 12, 16), "shipped": (24, 48, 80, 112, 128)}
 _SKIN, _HAIR, _AHOGE, _RIBBON, _OTHER_HAIR, _OTHER_AHOGE = range(1, len(HEAD_PARTS))
 
 
@@ -68,6 +70,23 @@ def blur_mask(mask: Tensor) -> Tensor:
     return (coarse > 0.5).float()
 
 
+def hard_shares(boxes: Tensor) -> Tensor:
+    """How often each picture is taken (count,), on the CPU: twice where a head stands before another, or is small.
+
+    Args:
+        boxes: head boxes (count, people, 4) in pixels, zeros for nobody.
+    """
+    x, y, side = windows_of(boxes).unbind(-1)
+    there = side > 0
+    windows = torch.stack([x - side / 2, y - side / 2, x + side / 2, y + side / 2], -1)
+    low = torch.maximum(windows[:, :, None, :2], boxes[:, None, :, :2])
+    high = torch.minimum(windows[:, :, None, 2:], boxes[:, None, :, 2:])
+    both = there[:, :, None] & there[:, None] & ~torch.eye(boxes.shape[1], dtype=torch.bool, device=boxes.device)
+    crowded = (((high - low) > 0).all(-1) & both).any((1, 2))
+    small = (there & (side < _SMALL_WINDOW)).any(1)
+    return (1.0 + crowded.float() + small.float()).cpu()
+
+
 class Objective:
     """Makes batches of head crops and judges masks and attributes."""
 
@@ -78,10 +97,11 @@ class Objective:
         self.part_weights = weights.to(drawings.device)
         # Crops of a few heads a picture: the pictures are warped once for several heads.
         self.pictures = max(2, batch // 2)
+        self.shares = hard_shares(drawings.head_boxes(torch.arange(drawings.count, device=drawings.device)))
 
     def crops(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Inputs (M, 4, S, S), part classes (M, S, S), owner (M,) and picture index (M,)."""
-        index = self.drawings.pick(self.pictures, self.generator)
+        index = self.drawings.pick(self.pictures, self.generator, self.shares)
         warp = Warp.random(len(index), SIDE, self.drawings.device, _MOTION)
         pictures = degrade(warp.colors(self.drawings.images(index, soften=0.4)))
         labels = warp.labels(self.drawings.labels(index))

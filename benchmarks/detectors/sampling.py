@@ -11,6 +11,7 @@ from benchmarks.miniature.scenes import (
     BACKGROUNDS,
     CONTACT_POSES,
     EYE_COLORS,
+    FRESH_BACKGROUNDS,
     HAIR_COLORS,
     HELD_OUT_BACKGROUNDS,
     KANA,
@@ -20,6 +21,7 @@ from benchmarks.miniature.scenes import (
     OUTFITS,
     PAIR_POSES,
     PATTERNS,
+    ROWS,
     SOLO_POSES,
     Failure,
     Look,
@@ -28,12 +30,13 @@ from benchmarks.miniature.scenes import (
     sample_look,
 )
 
-Split = Literal["train", "validation", "test"]
+Split = Literal["train", "validation", "test", "fresh"]
 # Each split owns its own range of drawing seeds, so no drawing of one can appear in another.
 SEED_RANGES: dict[str, tuple[int, int]] = {
     "train": (0, 2**29),
     "validation": (2**29, 2**30),
     "test": (2**30, 2**31),
+    "fresh": (2**31, 2**32),
 }
 # (line widths, inks, head sizes, figure widths, hair shapes): nobody is trained on what the test split is drawn in.
 _STYLES = {
@@ -46,16 +49,19 @@ _STYLES = {
     ),
     "test": ((0.85, 1.2, 1.5), ("blue", "plum"), (0.97, 1.03), (0.93, 0.98, 1.02, 1.07), (2, 3)),
 }
-# Share of training and validation drawings before random shapes instead of a place.
-_PATTERN_SHARE = 0.4
-_STREAMS = {"train": 1, "validation": 2, "test": 3}
+# Share of training and validation drawings before random shapes instead of a place, and of training drawings before
+# rows of thin things.
+_PATTERN_SHARE, _ROW_SHARE = 0.4, 0.25
+_HELD_OUT: dict[str, tuple[str, ...]] = {"test": HELD_OUT_BACKGROUNDS, "fresh": FRESH_BACKGROUNDS}
+_STREAMS = {"train": 1, "validation": 2, "test": 3, "fresh": 4}
 _HAND_FAULTS = ("lost_hand", "fused_hand", "minor_hand")
 
 
 def scene_of(split: Split, index: int, seed: int = 0) -> Scene:
     """Scene number ``index`` of a split; ``seed`` gives another independent series of the same split.
 
-    Line style, proportions, hair shapes and backgrounds of the test split appear in no other split.
+    Line style, proportions, hair shapes and backgrounds of the test split appear in no split that anything is trained
+    or settled on. The fresh split has the same styles before other backgrounds, which nobody had looked at either.
     """
     rng = np.random.default_rng((_STREAMS[split], seed, index))
     scene = _scene(rng)
@@ -65,7 +71,7 @@ def scene_of(split: Split, index: int, seed: int = 0) -> Scene:
 
 def style_of(split: Split, rng: np.random.Generator) -> Style:
     """A random style of those that a split is drawn in."""
-    lines, inks, heads, widths, hairs = _STYLES["test" if split == "test" else "train"]
+    lines, inks, heads, widths, hairs = _STYLES["test" if split in _HELD_OUT else "train"]
     return Style(
         line=float(rng.choice(lines)),
         ink=str(rng.choice(inks)),
@@ -96,9 +102,12 @@ def _widened(scene: Scene, split: Split, rng: np.random.Generator) -> Scene:
 
 
 def _background(scene: Scene, split: Split, rng: np.random.Generator) -> str:
-    if split == "test":
-        return str(rng.choice(HELD_OUT_BACKGROUNDS))
-    return PATTERNS if rng.random() < _PATTERN_SHARE else scene.background
+    if split in _HELD_OUT:
+        return str(rng.choice(_HELD_OUT[split]))
+    place = rng.random()
+    if place < _PATTERN_SHARE:
+        return PATTERNS
+    return ROWS if split == "train" and place < _PATTERN_SHARE + _ROW_SHARE else scene.background
 
 
 def _more_failures(scene: Scene, rng: np.random.Generator) -> list[Failure]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.miniature.palette import LINE, RGB, shade
-from benchmarks.miniature.patterns import paint_patterns
+from benchmarks.miniature.patterns import paint_patterns, paint_rows
 
 Picture = NDArray[np.uint8]
 
@@ -172,6 +172,86 @@ def _snow(image: Picture, rng: np.random.Generator) -> None:
         cv2.circle(image, (int(x), int(y)), max(1, int(n * 0.006)), (252, 252, 255), -1, cv2.LINE_AA)
 
 
+def _bamboo(image: Picture, rng: np.random.Generator) -> None:
+    n = len(image)
+    ground = int(n * rng.uniform(0.72, 0.8))
+    _vertical(image, _jitter(rng, (206, 226, 168)), _jitter(rng, (150, 190, 120)), 0, ground)
+    image[ground:] = _jitter(rng, (120, 104, 70))
+    for depth, count in ((0, 14), (1, 9)):
+        for x in rng.uniform(0, n, count):
+            width, color = (
+                n * rng.uniform(0.012, 0.02) * (1 + depth),
+                _jitter(rng, ((150, 182, 104), (86, 140, 70))[depth]),
+            )
+            lean, joint = rng.normal(0, 0.02 * n), n * rng.uniform(0.08, 0.14)
+            foot, top = (x + lean, ground + depth * n * 0.05), (x, -5.0)
+            cv2.line(image, _point(*foot), _point(*top), LINE, int(width) + 3, cv2.LINE_AA)
+            cv2.line(image, _point(*foot), _point(*top), color, max(1, int(width)), cv2.LINE_AA)
+            for y in np.arange(rng.uniform(0, joint), ground, joint):
+                middle = x + lean * y / ground
+                cv2.line(image, _point(middle - width / 2, y), _point(middle + width / 2, y), LINE, 2, cv2.LINE_AA)
+                if rng.random() < 0.35:
+                    side, leaf = rng.choice((-1, 1)), n * rng.uniform(0.04, 0.08)
+                    tip = (middle + side * leaf, y - leaf * rng.uniform(-0.3, 0.6))
+                    points = np.array([(middle, y - 2), tip, (middle, y + 3)], np.int32)
+                    cv2.fillPoly(image, [points], _jitter(rng, (70, 130, 60)), cv2.LINE_AA)
+
+
+def _stage(image: Picture, rng: np.random.Generator) -> None:
+    n = len(image)
+    floor = int(n * rng.uniform(0.7, 0.78))
+    curtain = _jitter(rng, (150, 26, 40) if rng.random() < 0.6 else (40, 40, 110), 14)
+    x = 0.0
+    while x < n:
+        width = n * rng.uniform(0.02, 0.05)
+        _box(image, x, 0, x + width, floor, shade(curtain, rng.uniform(0.65, 1.25)))
+        cv2.line(image, _point(x, 0), _point(x, floor), shade(curtain, 0.45), 2, cv2.LINE_AA)
+        x += width
+    for x in np.arange(0, n, n * 0.125):
+        cv2.ellipse(
+            image, _point(x + n * 0.06, 0), _point(n * 0.066, n * 0.08), 0, 0, 180, (222, 176, 70), -1, cv2.LINE_AA
+        )
+        cv2.ellipse(image, _point(x + n * 0.06, 0), _point(n * 0.066, n * 0.08), 0, 0, 180, LINE, 2, cv2.LINE_AA)
+    image[floor:] = _jitter(rng, (176, 124, 78))
+    for y in range(floor, n, max(4, int(n * 0.035))):
+        cv2.line(image, (0, y), (n, y), (132, 90, 56), 1, cv2.LINE_AA)
+    beam, x = image.copy(), n * rng.uniform(0.2, 0.8)
+    points = np.array([(x, 0), (x - n * 0.22, n), (x + n * 0.22, n)], np.int32)
+    cv2.fillPoly(beam, [points], (255, 248, 210), cv2.LINE_AA)
+    image[:] = cv2.addWeighted(image, 0.78, beam, 0.22, 0)
+
+
+def _harbour(image: Picture, rng: np.random.Generator) -> None:
+    n = len(image)
+    sea, quay = int(n * rng.uniform(0.5, 0.58)), int(n * rng.uniform(0.74, 0.8))
+    _vertical(image, _jitter(rng, (250, 214, 190)), _jitter(rng, (190, 220, 240)), 0, sea)
+    _vertical(image, _jitter(rng, (80, 140, 168)), _jitter(rng, (50, 104, 140)), sea, quay)
+    image[quay:] = _jitter(rng, (150, 142, 134))
+    for x in rng.uniform(0.05, 0.95, int(rng.integers(3, 6))) * n:
+        top, hull = n * rng.uniform(0.02, 0.22), n * rng.uniform(0.08, 0.14)
+        color = _jitter(rng, ((236, 236, 230), (180, 60, 50), (40, 70, 110))[int(rng.integers(3))])
+        cv2.line(image, _point(x, sea), _point(x, top), (92, 66, 46), max(2, int(n * 0.012)), cv2.LINE_AA)
+        for side in (-1, 1):
+            cv2.line(image, _point(x, top), _point(x + side * hull, sea), (70, 60, 60), 1, cv2.LINE_AA)
+        if rng.random() < 0.6:
+            points = np.array([(x + 3, top + 8), (x + hull * 0.9, sea - 8), (x + 3, sea - 8)], np.int32)
+            cv2.fillPoly(image, [points], _jitter(rng, (244, 240, 226)), cv2.LINE_AA)
+            cv2.polylines(image, [points], True, LINE, 2, cv2.LINE_AA)
+        points = np.array([(x - hull, sea - 2), (x + hull, sea - 2), (x + hull * 0.7, sea + n * 0.05),
+                           (x - hull * 0.7, sea + n * 0.05)], np.int32)  # fmt: skip
+        cv2.fillPoly(image, [points], color, cv2.LINE_AA)
+        cv2.polylines(image, [points], True, LINE, 2, cv2.LINE_AA)
+    for x in rng.uniform(0, n, 5):
+        y = rng.uniform(n * 0.05, n * 0.4)
+        for side in (-1, 1):
+            wing = _point(n * 0.012, n * 0.008)
+            cv2.ellipse(image, _point(x + side * n * 0.012, y), wing, 0, 180, 360, (90, 90, 100), 2, cv2.LINE_AA)
+
+
+def _point(x: float, y: float) -> tuple[int, int]:
+    return int(x), int(y)
+
+
 _PAINTERS: dict[str, Callable[[Picture, np.random.Generator], None]] = {
     "simple background": _simple,
     "gradient background": _gradient,
@@ -184,7 +264,11 @@ _PAINTERS: dict[str, Callable[[Picture, np.random.Generator], None]] = {
     "library": _library,
     "aquarium": _aquarium,
     "snow": _snow,
+    "bamboo": _bamboo,
+    "stage": _stage,
+    "harbour": _harbour,
     "patterns": paint_patterns,
+    "rows": paint_rows,
 }
 
 

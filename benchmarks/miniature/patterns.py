@@ -25,6 +25,19 @@ def paint_patterns(image: Picture, rng: np.random.Generator) -> None:
         _LAYERS[int(rng.integers(len(_LAYERS)))](image, rng)
 
 
+def paint_rows(image: Picture, rng: np.random.Generator) -> None:
+    """Fill the picture (H, W, 3) with many things as thin as a strand of hair, in place.
+
+    Rows of narrow boxes, stripes, slats and tapering stalks that rise as a strand does: the backgrounds before which a
+    strand is one more stroke among others.
+    """
+    _fill(image, rng)
+    if rng.random() < 0.5:
+        _LAYERS[int(rng.integers(len(_LAYERS)))](image, rng)
+    for _ in range(int(rng.integers(1, 3))):
+        _THIN[int(rng.integers(len(_THIN)))](image, rng)
+
+
 def _color(rng: np.random.Generator) -> RGB:
     if rng.random() < 0.3:
         return _HAIR[int(rng.integers(len(_HAIR)))]
@@ -113,4 +126,75 @@ _LAYERS: tuple[Callable[[Picture, np.random.Generator], None], ...] = (
     _patches,
     _grid,
     _dots,
+)
+
+
+def _slats(image: Picture, rng: np.random.Generator) -> None:
+    """Upright or slanted lines all over a band of the picture, of one or of a few colours."""
+    n = len(image)
+    colors = [_color(rng) for _ in range(int(rng.integers(1, 5)))]
+    low, high = sorted(rng.uniform(-0.2, 1.2, 2)) if rng.random() < 0.6 else (-0.1, 1.1)
+    thick, gap, slant = rng.uniform(0.004, 0.03), rng.uniform(0.0, 0.05), rng.normal(0, 0.15)
+    line = int(rng.integers(0, 3))
+    x = rng.uniform(-0.2, 0)
+    while x < 1.2:
+        width = thick * rng.uniform(0.7, 1.4)
+        corners = [(x, low), (x + width, low), (x + width + slant, high), (x + slant, high)]
+        points = [(np.array(corners) * n).astype(np.int32)]
+        cv2.fillPoly(image, points, colors[int(rng.integers(len(colors)))], cv2.LINE_AA)
+        if line:
+            cv2.polylines(image, points, True, LINE, line, cv2.LINE_AA)
+        x += width + gap * rng.uniform(0.5, 1.5)
+
+
+def _crowded_shelves(image: Picture, rng: np.random.Generator) -> None:
+    """Rows of narrow boxes of uneven height on boards."""
+    n, line, board = len(image), int(rng.integers(0, 3)), _color(rng)
+    thin, step = rng.uniform(0.008, 0.045), rng.uniform(0.09, 0.3)
+    palette = [_color(rng) for _ in range(int(rng.integers(2, 24)))]
+    for bottom in np.arange(rng.uniform(0.0, step), 1.1, step):
+        x = rng.uniform(-0.05, 0.02)
+        while x < 1:
+            width = thin * rng.uniform(0.5, 1.6)
+            if rng.random() < 0.95:
+                top = bottom - step * rng.uniform(0.45, 0.95)
+                corners = (int(x * n), int(top * n)), (int((x + width) * n), int(bottom * n))
+                cv2.rectangle(image, *corners, palette[int(rng.integers(len(palette)))], -1)
+                if line:
+                    cv2.rectangle(image, *corners, LINE, line, cv2.LINE_AA)
+            x += width
+        if rng.random() < 0.8:
+            cv2.rectangle(image, (0, int(bottom * n)), (n, int((bottom + 0.02) * n)), board, -1)
+
+
+def _stalks(image: Picture, rng: np.random.Generator) -> None:
+    """Bent blades that taper to a point, as grass, flames and strands of hair do, with or without an outline."""
+    n = len(image)
+    outlined, base = bool(rng.random() < 0.6), _color(rng)
+    one_color, upright = bool(rng.random() < 0.4), bool(rng.random() < 0.7)
+    t = np.linspace(0, 1, 10)[:, None]
+    for _ in range(int(rng.integers(6, 34))):
+        start, length = rng.uniform(0, 1, 2), rng.uniform(0.04, 0.3)
+        way = np.array([rng.normal(0, 0.35), -1.0]) if upright else rng.normal(0, 1, 2)
+        way = way / np.linalg.norm(way) * length
+        side = np.array([-way[1], way[0]])
+        middle = start + way * 0.6 + side * rng.normal(0, 0.4)
+        end = start + way + side * rng.normal(0, 0.5)
+        center = (1 - t) ** 2 * start + 2 * t * (1 - t) * middle + t**2 * end
+        along = np.gradient(center, axis=0)
+        normal = np.stack([-along[:, 1], along[:, 0]], 1) / (np.linalg.norm(along, axis=1, keepdims=True) + 1e-9)
+        half = normal * rng.uniform(0.006, 0.02) * (1 - t) ** 0.6
+        points = [(np.vstack([center + half, (center - half)[::-1]]) * n).astype(np.int32)]
+        cv2.fillPoly(image, points, base if one_color else _color(rng), cv2.LINE_AA)
+        if outlined:
+            cv2.polylines(image, points, True, LINE, int(rng.integers(1, 4)), cv2.LINE_AA)
+
+
+_THIN: tuple[Callable[[Picture, np.random.Generator], None], ...] = (
+    _crowded_shelves,
+    _crowded_shelves,
+    _slats,
+    _stalks,
+    _bars,
+    _strands,
 )

@@ -30,8 +30,11 @@ BACKGROUNDS = (
 
 # Never painted behind a drawing that anything is trained on.
 HELD_OUT_BACKGROUNDS = ("library", "aquarium", "snow")
-# Random shapes: only detectors are trained on it.
+# Nor behind one that anybody looked at before the networks and thresholds were settled.
+FRESH_BACKGROUNDS = ("bamboo", "stage", "harbour")
+# Random shapes, and rows of things as thin as a strand: only detectors are trained on them.
 PATTERNS = "patterns"
+ROWS = "rows"
 
 
 @dataclass(frozen=True)

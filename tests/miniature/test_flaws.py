@@ -12,7 +12,18 @@ from benchmarks.detectors.cases import case_of
 from benchmarks.detectors.sampling import scene_of
 from benchmarks.detectors.truths import arms_of, drawn, face_of, ghost_of, limbs_of, role_of
 from benchmarks.miniature.drawing import draw
-from benchmarks.miniature.scenes import BACKGROUNDS, HELD_OUT_BACKGROUNDS, KANA, KEI, PATTERNS, Failure, Scene, Style
+from benchmarks.miniature.scenes import (
+    BACKGROUNDS,
+    FRESH_BACKGROUNDS,
+    HELD_OUT_BACKGROUNDS,
+    KANA,
+    KEI,
+    PATTERNS,
+    ROWS,
+    Failure,
+    Scene,
+    Style,
+)
 from detectors import Attributes, Character, Expectation
 
 
@@ -81,12 +92,14 @@ def test_the_test_split_is_drawn_in_styles_that_nobody_trained_on() -> None:
     def styles(split: str) -> list[Scene]:
         return [scene_of(split, index) for index in range(150)]  # type: ignore[arg-type]
 
-    trained, tested = [*styles("train"), *styles("validation")], styles("test")
+    trained, tested, fresh = [*styles("train"), *styles("validation")], styles("test"), styles("fresh")
     for field in ("line", "ink", "head", "width", "hair"):
-        both = {getattr(one.style, field) for one in trained} & {getattr(one.style, field) for one in tested}
+        both = {getattr(one.style, field) for one in trained} & {getattr(one.style, field) for one in (*tested, *fresh)}
         assert not both, field
-    assert {one.background for one in trained} <= {*BACKGROUNDS, PATTERNS}
+    assert {one.background for one in trained} <= {*BACKGROUNDS, PATTERNS, ROWS}
     assert {one.background for one in tested} <= set(HELD_OUT_BACKGROUNDS)
+    assert {one.background for one in fresh} == set(FRESH_BACKGROUNDS)
+    assert ROWS not in {one.background for one in styles("validation")}
 
 
 def test_a_style_changes_pixels_and_no_truth() -> None:
