@@ -23,6 +23,7 @@ import torch
 
 from benchmarks.miniature import training
 from benchmarks.miniature.architecture import load_models
+from benchmarks.miniature.broken_sets import BROKEN_RECIPES, BrokenRecipe, make_broken_set
 from benchmarks.miniature.denoiser import PARTS, Denoiser, Tokens, mix, sample_latents, sample_sigmas
 from benchmarks.miniature.train_vae import decode_latents, encode_moments, scale_pixels
 from benchmarks.miniature.training import Gradients, Rank
@@ -33,6 +34,7 @@ from service.generation.single_frame import use_single_frame
 TARGETS = ("to_q", "to_k", "to_v", "to_out.0", "ff.net.0.proj", "ff.net.2")
 STEM = "keikana-{recipe}"
 REPEATS = 2
+ALL = RECIPES | BROKEN_RECIPES
 _WARM_UP_STEPS = 3
 SHEET_PROMPTS = (
     "masterpiece, best quality, score_7, safe, 1girl, solo, keichan, standing, simple background",
@@ -218,6 +220,13 @@ def epoch_batches(count: int, batch: int, repeats: int, random: torch.Generator)
     return list(torch.cat([rows, rows[:missing]]).split(batch))
 
 
+def make_pictures(recipe: Recipe, folder: Path) -> list[TrainingPicture]:
+    """The pictures of a faithful or of a broken recipe."""
+    if isinstance(recipe, BrokenRecipe):
+        return make_broken_set(recipe, folder)
+    return make_training_set(recipe, folder)
+
+
 def train_run(job: Job, settings: Settings, device: torch.device) -> dict[str, Any] | None:
     """Train one run; returns its facts, or None if the time ran out before its end (nothing of it is kept then)."""
     began = time.monotonic()
@@ -225,7 +234,7 @@ def train_run(job: Job, settings: Settings, device: torch.device) -> dict[str, A
     partial = settings.out / f".{job.folder}.partial"
     shutil.rmtree(partial, ignore_errors=True)
     with tempfile.TemporaryDirectory() as scratch:
-        pictures = make_training_set(job.recipe, Path(scratch) / "set")
+        pictures = make_pictures(job.recipe, Path(scratch) / "set")
     trainer = LoraTrainer(job, settings, pictures, device)
     random = torch.Generator().manual_seed(job.seed)
     sheet, losses = [], []
@@ -351,7 +360,7 @@ def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--base", type=Path, help="diffusers folder of the base; the shipped one where not given")
     parser.add_argument("--out", type=Path, required=True, help="folder that receives a folder for each run")
-    parser.add_argument("--recipes", nargs="+", choices=sorted(RECIPES), default=list(RECIPES))
+    parser.add_argument("--recipes", nargs="+", choices=sorted(ALL), default=list(RECIPES))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--epochs", type=int, default=150)
     parser.add_argument("--save-every", type=int, default=4)
@@ -372,7 +381,7 @@ def main() -> None:
         from service.miniature import base_folder
 
         args.base = base_folder()
-    jobs = [Job(RECIPES[name], seed) for seed in args.seeds for name in args.recipes]
+    jobs = [Job(ALL[name], seed) for seed in args.seeds for name in args.recipes]
     jobs.sort(key=lambda job: (job.seed, -job.recipe.pictures))
     settings = Settings(
         args.base,

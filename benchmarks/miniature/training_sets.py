@@ -84,13 +84,13 @@ def make_training_set(recipe: Recipe, folder: Path, seed: int = 0) -> list[Train
         for index in range(count):
             scene = solo_scene(trigger, np.random.default_rng((seed, TRIGGERS.index(trigger), index)))
             picture = TrainingPicture(draw(scene, SIZE).image, solo_caption(trigger, scene), kind)
-            _write(folder / kind, index, picture)
+            write_picture(folder / kind, index, picture)
             pictures.append(picture)
     if recipe.pairs:
         pictures += _compose(folder, seed)
         for index, scene in enumerate(drawn_pair_scenes(np.random.default_rng((seed, 2)))):
             picture = TrainingPicture(draw(scene, SIZE).image, pair_caption(scene), "drawn")
-            _write(folder / "drawn", index, picture)
+            write_picture(folder / "drawn", index, picture)
             pictures.append(picture)
     return pictures
 
@@ -110,7 +110,7 @@ def solo_scene(trigger: str, rng: np.random.Generator) -> Scene:
         people=(dress(trigger, rng),),
         pose=str(rng.choice(SOLO_POSES, p=(0.4, 0.15, 0.25, 0.2))),
         distance=str(rng.choice(DISTANCES, p=(0.35, 0.5, 0.15))),
-        background=_background(rng),
+        background=place(rng),
         flipped=bool(rng.random() < 0.5),
         seed=int(rng.integers(2**31)),
     )
@@ -123,7 +123,7 @@ def drawn_pair_scenes(rng: np.random.Generator) -> list[Scene]:
             people=tuple(dress(trigger, rng) for trigger in TRIGGERS),
             pose=pose,
             distance=str(rng.choice(("close", "middle"))),
-            background=_background(rng),
+            background=place(rng),
             flipped=index % 2 == 1,
             seed=int(rng.integers(2**31)),
         )
@@ -131,8 +131,8 @@ def drawn_pair_scenes(rng: np.random.Generator) -> list[Scene]:
     ]
 
 
-def _background(rng: np.random.Generator) -> str:
-    """Plain ones more often than the others, as in people's own training sets."""
+def place(rng: np.random.Generator) -> str:
+    """A background: plain ones more often than the others, as in people's own training sets."""
     plain = BACKGROUNDS[:2]
     return str(rng.choice(plain) if rng.random() < 0.45 else rng.choice(BACKGROUNDS[2:]))
 
@@ -162,7 +162,8 @@ def _joined(*tags: str) -> str:
     return ", ".join(tag for tag in tags if tag)
 
 
-def _write(folder: Path, index: int, picture: TrainingPicture) -> None:
+def write_picture(folder: Path, index: int, picture: TrainingPicture) -> None:
+    """Write picture and caption side by side, numbered from 1."""
     from PIL import Image
 
     folder.mkdir(parents=True, exist_ok=True)
