@@ -109,7 +109,7 @@ def load_components(base: Base | AnimaFiles, dtype: torch.dtype) -> dict[str, An
 
     try:
         with quiet_diffusers():
-            pipeline = ModularPipeline.from_pretrained(base.source, revision=base.revision)
+            pipeline = ModularPipeline.from_pretrained(base.location, revision=None if base.cached else base.revision)
         with no_weight_bars():
             pipeline.load_components(dtype=dtype)
     except (OSError, ValueError) as error:
@@ -117,7 +117,7 @@ def load_components(base: Base | AnimaFiles, dtype: torch.dtype) -> dict[str, An
     if type(pipeline).__name__ != "AnimaModularPipeline":
         raise UnusableBase(
             f"{base.source} is a {type(pipeline).__name__}; of modular ones only Anima can be used. For SDXL, Flux, "
-            "Qwen-Image or Z-Image download the model (`hf download NAME --local-dir FOLDER`) and give the folder"
+            "Qwen-Image or Z-Image take a model with a model_index.json (`hf download NAME`)"
         )
     components = {name: getattr(pipeline, name, None) for name in ANIMA.components}
     missing = [name for name, component in components.items() if component is None]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,18 +9,23 @@ from service.checkpoints.header import read_header
 from service.generation.errors import BaseNotFound, UnusableBase
 from service.generation.families import ANIMA, FLOW_MATCHING, SDXL, Family
 from service.generation.folders import FolderBase, component_files, content_hash, flow_matching_folder, pipeline_class
+from service.generation.hub import (
+    GATED,
+    HUB_NAME,
+    MODULAR_INDEX,
+    PIPELINE_INDEX,
+    cached_folder,
+    download_command,
+    newest_revision,
+)
 from service.generation.original import COMFYUI_PREFIX, AnimaFiles, find_files, is_single_file
 from service.generation.sdxl_files import SDXLBase, is_sdxl_file, is_sdxl_folder, sdxl_file
 
 MINIATURE = "miniature"
 V_PREDICTION = "v_prediction"
 """Behind an SDXL file that predicts velocity but does not say so: ``FILE.safetensors;v_prediction``."""
-INDEX_FILE = "modular_model_index.json"
 COMPONENT_FOLDERS = ("transformer", "text_encoder", "text_conditioner", "vae", "tokenizer", "t5_tokenizer", "scheduler")
 EXAMPLE_HUB_NAME = "circlestone-labs/Anima-Base-v1.0-Diffusers"
-
-_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
-_TIMEOUT_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -29,12 +33,24 @@ class Base:
     """A base model that was found.
 
     Attributes:
-        source: what diffusers loads: a folder or a hub name.
+        source: a folder, or a hub name.
         revision: the hub's commit; ``None`` for a folder.
+        cached: where a hub model lies on this machine; ``None`` for a folder, and for what is to be fetched.
     """
 
     source: str
     revision: str | None = None
+    cached: Path | None = None
+
+    @property
+    def location(self) -> str:
+        """What diffusers loads: without asking the network if it is here."""
+        return self.source if self.cached is None else str(self.cached)
+
+    @property
+    def folder(self) -> Path | None:
+        """Where it lies on this machine, if it does."""
+        return self.cached if self.revision is not None else Path(self.source)
 
     def identity(self) -> str:
         """What changes whenever the weights do: the hub's name and commit, or a hash of every file of the components.
@@ -78,8 +94,8 @@ def find_base(base: str) -> Found:
 
     Args:
         base: ``miniature``, a folder of a diffusers pipeline (Anima with a ``modular_model_index.json``; SDXL, Flux,
-            Qwen-Image or Z-Image with a ``model_index.json``), Anima's name on the Hugging Face hub, or single files
-            (see :mod:`service.generation.original.files`).
+            Qwen-Image or Z-Image with a ``model_index.json``), the name of any of these on the Hugging Face hub, or
+            single files (see :mod:`service.generation.original.files`).
 
     Raises:
         BaseNotFound: it is not on this machine and could not be reached; the message says what to put where.
@@ -93,26 +109,54 @@ def find_base(base: str) -> Found:
         return Base(str(base_folder()))
     folder = Path(base).expanduser()
     if folder.is_dir():
-        if is_sdxl_folder(folder):
-            return SDXLBase(folder, is_file=False)
-        flow_matching = flow_matching_folder(folder)
-        if flow_matching is not None:
-            return flow_matching
-        _refuse_other_pipelines(folder)
-        if not (folder / INDEX_FILE).is_file():
+        found = _folder(folder)
+        if found is None:
             raise UnusableBase(
-                f"{base} has no {INDEX_FILE}: give the folder of a modular diffusers pipeline, such as a download of "
-                f"{EXAMPLE_HUB_NAME}, one with the model_index.json of SDXL, Flux, Qwen-Image or Z-Image, or a ComfyUI "
-                f"folder as {COMFYUI_PREFIX}{base}"
+                f"{base} has no {MODULAR_INDEX}: give the folder of a modular diffusers pipeline, such as a download "
+                f"of {EXAMPLE_HUB_NAME}, one with the model_index.json of SDXL, Flux, Qwen-Image or Z-Image, or a "
+                f"ComfyUI folder as {COMFYUI_PREFIX}{base}"
             )
-        return Base(str(folder))
-    if folder.exists() or not _HUB_NAME.fullmatch(base):
+        return found
+    if folder.exists() or not HUB_NAME.fullmatch(base):
         raise BaseNotFound(
-            f"there is no base model at {base}: give '{MINIATURE}', a diffusers folder (with {INDEX_FILE} and a folder "
-            f"for each of {', '.join(COMPONENT_FOLDERS)}), {COMFYUI_PREFIX}FOLDER, a .safetensors file, or a hub name "
-            f"such as {EXAMPLE_HUB_NAME}"
+            f"there is no base model at {base}: give '{MINIATURE}', a diffusers folder (with {MODULAR_INDEX} and a "
+            f"folder for each of {', '.join(COMPONENT_FOLDERS)}), {COMFYUI_PREFIX}FOLDER, a .safetensors file, or a "
+            f"hub name such as {EXAMPLE_HUB_NAME}"
         )
-    return Base(base, _cached_revision(base) or _hub_revision(base))
+    return _hub_model(base)
+
+
+def _folder(folder: Path) -> Found | None:
+    """The base in a folder; ``None`` if there is no index of any.
+
+    Raises:
+        UnusableBase: it is some other pipeline of diffusers.
+    """
+    if is_sdxl_folder(folder):
+        return SDXLBase(folder, is_file=False)
+    flow_matching = flow_matching_folder(folder)
+    if flow_matching is not None:
+        return flow_matching
+    _refuse_other_pipelines(folder)
+    return Base(str(folder)) if (folder / MODULAR_INDEX).is_file() else None
+
+
+def _hub_model(name: str) -> Found:
+    """A model by its name on the hub: from this machine's cache, or Anima as it is there now."""
+    cached = cached_folder(name)
+    found = None if cached is None else _folder(cached)
+    if isinstance(found, Base):
+        return Base(name, Path(found.source).name, Path(found.source))
+    if found is not None:
+        return found
+    newest = newest_revision(name)
+    if MODULAR_INDEX not in newest.files:
+        no_pipeline = "" if PIPELINE_INDEX in newest.files else f". The hub lists no {PIPELINE_INDEX} in it, though"
+        raise BaseNotFound(
+            f"{name} is not in the local cache, and only Anima is fetched by itself. Run `{download_command(name)}`"
+            f"{GATED if newest.is_gated else ''}, and repeat this command{no_pipeline}"
+        )
+    return Base(name, newest.revision)
 
 
 def _refuse_other_pipelines(folder: Path) -> None:
@@ -134,28 +178,3 @@ def _single_file(base: str) -> AnimaFiles | SDXLBase:
                 raise UnusableBase(f"an SDXL file holds all its parts: only ;{V_PREDICTION} can be said of it")
             return sdxl_file(path, header, V_PREDICTION in options)
     return find_files(base)
-
-
-def _cached_revision(name: str) -> str | None:
-    """The commit of a hub model that was downloaded before."""
-    from huggingface_hub import try_to_load_from_cache
-
-    index = try_to_load_from_cache(name, INDEX_FILE)
-    return Path(index).parent.name if isinstance(index, str) else None
-
-
-def _hub_revision(name: str) -> str:
-    """The newest commit on the hub. Asked for first, because loading would retry for more than a minute offline."""
-    from huggingface_hub import HfApi
-
-    try:
-        revision = HfApi().model_info(name, timeout=_TIMEOUT_S).sha
-    except Exception as error:  # the client's network errors share no base class across its versions
-        raise BaseNotFound(
-            f"{name} is not in the local cache, and the hub gave no answer ({type(error).__name__}: {error}). On a "
-            f"machine with access run `hf download {name} --local-dir anima-base`, copy that folder here, and give its "
-            "path as the base"
-        ) from error
-    if revision is None:
-        raise BaseNotFound(f"the hub names no revision for {name}; download it and give the folder as the base")
-    return revision

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from service.errors import MissingWeights
-from service.generation.bases import Base, find_base
+from service.generation.bases import find_base
 from service.generation.comfyui import is_comfyui
 from service.generation.folders import FolderBase
 from service.generation.folders import outline as pipeline_outline
@@ -65,7 +65,7 @@ def check_fits(path: Path, base: str) -> bool:
             parts = _pipeline_outline(found)
         check_fit(path, parts)
         return True
-    folder = _local_folder(found)
+    folder = found.folder
     if folder is None:
         return False
     with _ONE_AT_A_TIME:
@@ -77,15 +77,6 @@ def check_fits(path: Path, base: str) -> bool:
 @lru_cache(maxsize=2)
 def _pipeline_outline(base: FolderBase) -> Mapping[str, torch.nn.Module]:
     return pipeline_outline(base)
-
-
-def _local_folder(base: Base) -> Path | None:
-    if base.revision is None:
-        return Path(base.source)
-    from huggingface_hub import try_to_load_from_cache
-
-    index = try_to_load_from_cache(base.source, "transformer/config.json", revision=base.revision)
-    return Path(index).parents[1] if isinstance(index, str) else None
 
 
 @lru_cache(maxsize=2)
