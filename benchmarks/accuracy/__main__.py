@@ -108,12 +108,18 @@ def _confusions(result: dict[str, Any]) -> list[str]:
 
 
 def generated(options: argparse.Namespace) -> None:
-    """Judge the labelled pictures of the shipped checkpoints; those that are missing are made first."""
+    """Judge labelled pictures of checkpoints; those that are missing are made first."""
     from benchmarks.labelling.compare import markdown as table
     from benchmarks.labelling.compare import summary as counted
-    from benchmarks.labelling.shipped import judge_shipped
+    from benchmarks.labelling.shipped import judge_broken, judge_shipped
 
-    result = counted(judge_shipped(options.pictures))
+    pictures = options.pictures or Path("data/labelled" if options.set == "generated" else "data/broken")
+    if options.set == "generated":
+        compared = judge_shipped(pictures)
+    else:
+        runs = {name: Path(folder) for name, _, folder in (text.partition("=") for text in options.run)}
+        compared = judge_broken(pictures, runs)
+    result = counted(compared)
     print(json.dumps(result) if options.json else table(result))
 
 
@@ -129,16 +135,22 @@ def main() -> None:
         help="trained: new drawings in the styles and before the backgrounds that networks were trained on; fresh: in "
         "held-out styles before backgrounds that nobody had seen when the networks were made",
     )
-    parser.add_argument("--set", choices=("drawn", "generated"), default="drawn", help="what is judged")
     parser.add_argument(
-        "--pictures", type=Path, default=Path("data/labelled"), help="generated: where the pictures are, or get made"
+        "--set",
+        choices=("drawn", "generated", "broken"),
+        default="drawn",
+        help="what is judged; broken: pictures of runs that were trained on broken ones, for hands and bodies",
+    )
+    parser.add_argument("--pictures", type=Path, help="generated and broken: where the pictures are, or get made")
+    parser.add_argument(
+        "--run", action="append", default=[], metavar="NAME=FOLDER", help="broken: files that are not in the set"
     )
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--overlays", type=Path, help="folder for pictures of the worst 20 mistakes of each check")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
     parser.add_argument("--out", type=Path, help="also write the JSON object to this file")
     options = parser.parse_args()
-    if options.set == "generated":
+    if options.set != "drawn":
         generated(options)
         return
     split = STYLES[options.styles]

@@ -16,6 +16,13 @@ if TYPE_CHECKING:
 
 SHIPPED = "full"
 """The set that belongs to the shipped checkpoints."""
+BROKEN = "broken"
+"""The set of runs that were trained on broken pictures; its files of a run lie in its folder ``runs`` or elsewhere."""
+
+
+def set_folder(name: str) -> Path:
+    """Where a set's data lies."""
+    return Path(__file__).parent / "sets" / name
 
 
 def labelled_set(name: str) -> tuple[list[LabelledCell], dict[int, dict[str, str]]]:
@@ -23,6 +30,9 @@ def labelled_set(name: str) -> tuple[list[LabelledCell], dict[int, dict[str, str
     from benchmarks.labelling.cells import read_cells
     from benchmarks.labelling.labels import read_labels
 
-    folder = Path(__file__).parent / "sets" / name
+    folder = set_folder(name)
+    cells, faults = read_cells(folder / "cells.jsonl"), folder / "faults.csv"
+    if faults.is_file():
+        return cells, read_labels(faults)
     people, bodies = (read_labels(folder / f"{sheet}.csv") for sheet in ("people", "bodies"))
-    return read_cells(folder / "cells.jsonl"), {number: row | bodies[number] for number, row in people.items()}
+    return cells, {number: row | bodies[number] for number, row in people.items()}

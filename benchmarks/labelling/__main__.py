@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks.labelling.cells import CONTROL, Contender, choose_cells, read_cells, write_cells
-from benchmarks.labelling.labels import agreement, read_labels
+from benchmarks.labelling.labels import agreement, joined, read_labels
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -30,6 +30,7 @@ def _parser() -> argparse.ArgumentParser:
     plan.add_argument("--scenarios", nargs="+", required=True)
     plan.add_argument("--first-seed", type=int, default=5001)
     plan.add_argument("--seeds", type=int, default=9)
+    plan.add_argument("--no-control", dest="control", action="store_false", help="leave out the base without a LoRA")
     plan.add_argument("--cells", type=Path, required=True, help="the list to write")
     pictures = commands.add_parser("pictures", help="make the listed pictures; those that exist stay")
     pictures.add_argument("--cells", type=Path, required=True)
@@ -45,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     sheets.add_argument("--out", type=Path, required=True)
     compare = commands.add_parser("compare", help="hold the detectors against the labels")
     compare.add_argument("--cells", type=Path, required=True)
-    compare.add_argument("--labels", type=Path, nargs=2, required=True, help="answers about people, and about bodies")
+    compare.add_argument("--labels", type=Path, nargs="+", required=True, help="files of answers, together")
     compare.add_argument("--pictures", type=Path, required=True)
     compare.add_argument("--suite", default="keikana")
     compare.add_argument("--device", default="cpu")
@@ -66,7 +67,7 @@ def _plan(options: argparse.Namespace) -> int:
     from service.storage.files import sha256_of
     from service.suites import load_suite
 
-    contenders = [Contender(CONTROL, None)]
+    contenders = [Contender(CONTROL, None)] if options.control else []
     for name, folder in _folders(options.run).items():
         for info in scan_folder(folder, final_epochs=options.final_epoch):
             if options.epochs is None or info.epoch in options.epochs:
@@ -104,8 +105,7 @@ def _compare(options: argparse.Namespace) -> int:
     from detectors import open_detectors
     from service.suites import load_suite
 
-    people, bodies = (read_labels(path) for path in options.labels)
-    cells, labels = read_cells(options.cells), {n: row | bodies[n] for n, row in people.items() if n in bodies}
+    cells, labels = read_cells(options.cells), joined([read_labels(path) for path in options.labels])
     detectors = open_detectors(device=options.device)
     result = summary(compare(cells, labels, options.pictures, detectors, load_suite(options.suite)))
     print(json.dumps(result) if options.json else markdown(result))

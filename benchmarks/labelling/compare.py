@@ -14,7 +14,7 @@ from PIL import Image
 from benchmarks.accuracy.measure import Counts, answer_of, figures
 from benchmarks.detectors.answers import BLEED, HEAD, HERSELF
 from benchmarks.labelling.cells import LabelledCell
-from benchmarks.labelling.labels import BROKEN, SIDES, UNSURE, Row
+from benchmarks.labelling.labels import BROKEN, SIDES, UNSURE, Row, completed
 from detectors import DetectorSet, Finding, Verdict
 from detectors.context import Context, Person
 from detectors.expectations import Character, Expectation, changed
@@ -37,6 +37,15 @@ _AHOGE_TRUTH = {
     "ahoge_bleed": {"none": "holds", "tuft": "minor", "ahoge": "fails"},
     "ahoge_missing": {"none": "fails", "tuft": "minor", "ahoge": "holds"},
 }
+_LIMBS_TRUTH = {"whole": "holds", "extra": "fails", "missing": "fails"}
+BODY_FIGURES = (
+    ("fusion", "fusion", ("fails",)),
+    ("hands", "hands", BROKEN),
+    ("hands_lost", "hands", ("lost",)),
+    ("hands_fused", "hands", ("fused",)),
+    ("limbs", "limbs", ("fails",)),
+)
+"""(name, check, what is positive) of bodies and hands, also told run by run."""
 
 
 @dataclass
@@ -60,11 +69,13 @@ class Compared:
     def add(self, label: Row, context: Context, findings: Sequence[Finding], contest: Contest = ("", None)) -> None:
         """Count one picture of a checkpoint (run, epoch)."""
         self.pictures += 1
+        label = completed(label)
         picture: list[tuple[Verdict, bool]] = []
         for check, character, truth in truths(label, context):
             for finding in findings:
                 if (finding.check, finding.character) == (check, character):
-                    self.counts.answers["", check, truth, answer_of(finding)] += 1
+                    for tag in {"", contest[0]}:
+                        self.counts.answers[tag, check, truth, answer_of(finding)] += 1
                     picture.append((finding.verdict, truth in ("fails", *BROKEN)))
         self.verdicts.setdefault(contest, []).append(picture)
         for finding in findings:
@@ -110,6 +121,8 @@ def truths(label: Row, context: Context) -> list[tuple[str, str | None, str]]:
             found += _worn(label, side, character, context.expectation)
             if label[f"{side}_hands"] not in (UNSURE, "absent"):
                 found.append(("hands", character.name, label[f"{side}_hands"]))
+            if label.get(f"{side}_limbs", UNSURE) in _LIMBS_TRUTH:
+                found.append(("limbs", character.name, _LIMBS_TRUTH[label[f"{side}_limbs"]]))
     asked = context.expectation
     if label["pose"] != UNSURE and label["people"] == str(len(cast)) and label["fusion"] == "no" and len(cast) > 1:
         if label["pose"] != asked.pose:
@@ -224,7 +237,7 @@ def summary(compared: Compared) -> dict[str, Any]:
     """Everything that ``--json`` prints: figures by check, and how often a head was read as it was labelled."""
     names = ("cast", "fusion", *_AHOGE_TRUTH, *BLEED, "identity", "pose", "follow_through")
     checks = {check: figures(compared.counts, check, ["fails"]) for check in names}
-    checks["hands"] = figures(compared.counts, "hands", BROKEN)
+    checks |= {name: figures(compared.counts, check, positive) for name, check, positive in BODY_FIGURES}
     readings = {}
     for question in (*READINGS, "pose"):
         rows = {(wanted, answer): n for (q, wanted, answer), n in compared.readings.items() if q == question}
@@ -241,7 +254,13 @@ def summary(compared: Compared) -> dict[str, Any]:
         "people_labelled": compared.heads[0],
         "people_read": compared.heads[1],
         "checks": checks,
-        "hands": {f"{t}: {a}": n for (_, c, t, a), n in sorted(compared.counts.answers.items()) if c == "hands"},
+        "runs": {
+            run: {name: figures(compared.counts, check, positive, run) for name, check, positive in BODY_FIGURES}
+            for run in sorted({run for run, _ in compared.verdicts} - {""})
+        },
+        "hands": {
+            f"{t}: {a}": n for (tag, c, t, a), n in sorted(compared.counts.answers.items()) if c == "hands" and not tag
+        },
         "readings": readings,
         "checkpoints": (ranked := by_checkpoint(compared)),
         "order": order_agrees(ranked),
@@ -257,15 +276,17 @@ def markdown(result: Mapping[str, Any]) -> str:
     def span(interval: Sequence[float] | None) -> str:
         return "" if interval is None else f" [{interval[0]:.3f}, {interval[1]:.3f}]"
 
-    lines = ["| check | precision | recall | F1 | faults of n | not measurable |", "|---|---|---|---|---|---|"]
-    for name, f in result["checks"].items():
-        precision, recall = (
-            number(f["precision"]) + span(f["precision_interval"]),
-            number(f["recall"]) + span(f["interval"]),
-        )
-        faults = f"{f['positives']} of {f['n']}"
-        f1 = number(f["f1"]) + span(f["f1_interval"])
-        lines.append(f"| {name} | {precision} | {recall} | {f1} | {faults} | {f['not_measurable']} |")
+    head = ["precision | recall | F1 | faults of n | not measurable |", "---|---|---|---|---|"]
+
+    def told(name: str, f: Mapping[str, Any]) -> str:
+        parts = (("precision", "precision_interval"), ("recall", "interval"), ("f1", "f1_interval"))
+        values = " | ".join(number(f[value]) + span(f[interval]) for value, interval in parts)
+        return f"| {name} | {values} | {f['positives']} of {f['n']} | {f['not_measurable']} |"
+
+    lines = ["| check | " + head[0], "|---|" + head[1]]
+    lines += [told(name, f) for name, f in result["checks"].items() if f["n"]]
+    lines += ["", "| run and check | " + head[0], "|---|" + head[1]]
+    lines += [told(f"{run}: {name}", f) for run, each in result["runs"].items() for name, f in each.items() if f["n"]]
     lines += ["", "Hands, label: verdict, count: " + ", ".join(f"{words} {n}" for words, n in result["hands"].items())]
     lines += ["", "| read on heads | right | wrong |", "|---|---|---|"]
     for name, f in result["readings"].items():

@@ -54,8 +54,19 @@ BODIES: dict[str, tuple[str, ...]] = {
     "right_hands": HANDS,
 }
 """What is asked about bodies and hands, at a later look of its own, after a first way of asking found no agreement."""
-SHEETS = (PEOPLE, BODIES)
-QUESTIONS = PEOPLE | BODIES
+LIMBS = ("whole", "extra", "missing", "absent")
+FAULTS: dict[str, tuple[str, ...]] = {
+    **{question: PEOPLE[question] for question in ("people", "pose", "kei")},
+    **BODIES,
+    # whole: no more and no fewer arms and legs than can be hers, each where it belongs; extra: one too many, or one
+    # that grows from the wrong place; missing: none where nothing would cover it. An arm that is not there at all is
+    # missing here and no lost hand above: a lost hand needs its arm.
+    "left_limbs": LIMBS,
+    "right_limbs": LIMBS,
+}
+"""All that is asked about the broken set, in one look; hair and clothes are not."""
+SHEETS = (PEOPLE, BODIES, FAULTS)
+QUESTIONS = PEOPLE | BODIES | FAULTS
 Row = Mapping[str, str]
 
 
@@ -72,7 +83,7 @@ def read_labels(path: Path) -> dict[int, dict[str, str]]:
     with path.open(newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
         columns = set(reader.fieldnames or ())
-        questions = min(SHEETS, key=lambda sheet: len(sheet.keys() - columns))
+        questions = max(SHEETS, key=lambda sheet: (len(sheet.keys() & columns), -len(sheet)))
         missing = {"number", *questions} - columns
         if missing:
             raise LabelFault(f"{path.name}: no column {', '.join(sorted(missing))}")
@@ -89,6 +100,23 @@ def read_labels(path: Path) -> dict[int, dict[str, str]]:
                     raise LabelFault(f"{where}, {question}: {row[question]!r} is none of {', '.join(allowed)} or ?")
             labels[number] = {question: row[question] for question in questions}
     return labels
+
+
+def joined(files: Sequence[Mapping[int, Row]]) -> dict[int, dict[str, str]]:
+    """Several files' answers together, of the pictures that all of them have."""
+    shared = set.intersection(*(set(file) for file in files))
+    return {number: {q: a for file in files for q, a in file[number].items()} for number in sorted(shared)}
+
+
+def completed(row: Row) -> dict[str, str]:
+    """The row with an answer to every question: what was not asked is unsure, and of one alone nobody is on the right.
+
+    >>> completed({"people": "1"})["right_hair"], completed({"people": "2"})["right_hair"]
+    ('absent', '?')
+    """
+    absent = {q for q, answers in QUESTIONS.items() if q.startswith("right_") and "absent" in answers}
+    alone = row.get("people") == "1"
+    return {q: row.get(q, "absent" if alone and q in absent else UNSURE) for q in QUESTIONS}
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.labelling import SHIPPED, labelled_set
+from benchmarks.labelling import BROKEN, SHIPPED, labelled_set, set_folder
 from benchmarks.labelling.compare import Compared, from_left, markdown, summary, truths
-from benchmarks.labelling.labels import QUESTIONS, read_labels
+from benchmarks.labelling.labels import BODIES, PEOPLE, read_labels
 from detectors import Expectation, Finding, Severity, Verdict
 from detectors.assignment import Assignment
 from detectors.context import Context, Head, Person
@@ -138,7 +138,7 @@ def test_every_shipped_label_has_its_picture_and_its_checkpoint() -> None:
     cells, labels = labelled_set(SHIPPED)
     assert len(cells) >= 600
     assert labels.keys() == {cell.number for cell in cells}
-    assert all(row.keys() == QUESTIONS.keys() for row in labels.values())
+    assert all(row.keys() == (PEOPLE | BODIES).keys() for row in labels.values())
     for sheet, least in (("people", 100), ("bodies", 100)):
         second = read_labels(SETS / "second" / f"{sheet}.csv")
         assert len(second) >= least
@@ -159,6 +159,40 @@ def test_checkpoints_are_ordered_by_the_labels_and_the_machine() -> None:
     ]
     assert summary(compared)["order"] == 1.0
     assert "v1 epoch 20" in markdown(summary(compared))
+
+
+def test_only_bodies_labelled_is_enough_for_hands_limbs_and_fusion() -> None:
+    compared = Compared()
+    label = {"people": "2", "pose": "hug", "kei": "right", "fusion": "yes", "body": "whole", "left_hands": "lost",
+             "right_hands": "fused", "left_limbs": "extra", "right_limbs": "whole"}  # fmt: skip
+    found = [
+        Finding("fusion", Verdict.FAILS, "x", "1", None, Severity.CLEAR),
+        Finding("hands", Verdict.FAILS, "x", "1", "Kei", Severity.MINOR),
+        Finding("hands", Verdict.HOLDS, "x", "1", "Kana"),
+        Finding("limbs", Verdict.HOLDS, "x", "1", "Kei"),
+        Finding("limbs", Verdict.FAILS, "x", "1", "Kana", Severity.CLEAR),
+        Finding("hair_bleed", Verdict.FAILS, "x", "1", "Kana", Severity.CLEAR),
+    ]
+    compared.add(label, context(person(20, "blonde", "none"), person(90, "black", "ahoge")), found, ("smeared", 24))
+    result = summary(compared)
+    told = {name: (f["positives"], f["n"], f["recall"]) for name, f in result["checks"].items() if f["n"]}
+    assert told == {
+        "fusion": (1, 1, 1.0),
+        "hands": (2, 2, 0.5),
+        "hands_lost": (1, 2, 0.0),
+        "hands_fused": (1, 2, 1.0),
+        "limbs": (1, 2, 1.0),
+    }
+    assert result["runs"]["smeared"]["limbs"] == result["checks"]["limbs"]
+    assert not result["readings"]["hair"]["n"]
+    assert "| smeared: hands | " in markdown(result)
+    assert "identity" not in markdown(result)
+
+
+def test_the_broken_set_asks_for_hands_wherever_they_show() -> None:
+    suite = load_suite(set_folder(BROKEN) / "suite.yaml")
+    assert all("hands" in scenario.checks and "limbs" in scenario.checks for scenario in suite.scenarios)
+    assert sum("fusion" in scenario.checks for scenario in suite.scenarios) == 6
 
 
 def test_each_ones_hands_count_for_her() -> None:

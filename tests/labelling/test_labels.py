@@ -9,7 +9,7 @@ import pytest
 from sklearn.metrics import cohen_kappa_score
 
 from benchmarks.labelling.__main__ import main
-from benchmarks.labelling.labels import BODIES, PEOPLE, LabelFault, agreement, read_labels
+from benchmarks.labelling.labels import BODIES, FAULTS, PEOPLE, LabelFault, agreement, joined, read_labels
 
 COLUMNS = ("number", *BODIES)
 FIRST_ANSWERS = {question: answers[0] for question, answers in (PEOPLE | BODIES).items()}
@@ -70,6 +70,18 @@ def test_a_file_about_people_is_told_from_one_about_bodies(tmp_path: Path) -> No
     labels = read_labels(write(tmp_path / "a.csv", [row(1, pose="hug")], ("number", *PEOPLE)))
     assert labels[1].keys() == PEOPLE.keys()
     assert labels[1]["pose"] == "hug"
+
+
+def test_a_file_with_limbs_is_known_even_where_a_column_is_missing(tmp_path: Path) -> None:
+    whole = {"number": "1", **{question: answers[0] for question, answers in FAULTS.items()}}
+    labels = read_labels(write(tmp_path / "a.csv", [whole], ("number", *FAULTS)))
+    assert labels[1]["left_limbs"] == "whole"
+    with pytest.raises(LabelFault, match="no column left_limbs"):
+        read_labels(write(tmp_path / "b.csv", [whole], tuple(c for c in ("number", *FAULTS) if c != "left_limbs")))
+
+
+def test_files_are_joined_on_what_all_have() -> None:
+    assert joined([{1: {"a": "x"}, 2: {"a": "y"}}, {2: {"b": "z"}}]) == {2: {"a": "y", "b": "z"}}
 
 
 def test_hands_agree_where_both_rounds_see_a_hand_that_fails_or_does_not() -> None:
