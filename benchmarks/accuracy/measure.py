@@ -26,9 +26,15 @@ VARIANTS = (
     ("hands_lost", "hands", ("lost",)),
     ("hands_fused", "hands", ("fused",)),
     ("hands_lost_as_drawn", "hands_as_drawn", ("lost",)),
+    ("ahoge_bleed_as_drawn", "ahoge_bleed_as_drawn", ("fails",)),
+    ("ahoge_missing_as_drawn", "ahoge_missing_as_drawn", ("fails",)),
 )
 # A truth that another check's findings are compared with, besides that check's own; see ``Case.truth``.
-ANSWERED_BY = {"hands_as_drawn": "hands"}
+ANSWERED_BY = {
+    "hands_as_drawn": "hands",
+    "ahoge_bleed_as_drawn": "ahoge_bleed",
+    "ahoge_missing_as_drawn": "ahoge_missing",
+}
 # A check that has a stricter name of its own for what counts.
 POSITIVE = {"hands": ("lost", "fused")}
 BINS = 10

@@ -7,6 +7,10 @@ from benchmarks.miniature.truth import Drawing
 from detectors import Character, Expectation
 from detectors.expectations import changed
 
+_AHOGE = {
+    "ahoge_missing": {"ahoge": "holds", "tuft": "minor", "none": "fails"},
+    "ahoge_bleed": {"ahoge": "fails", "tuft": "minor", "none": "holds"},
+}
 WORST_HANDS = ("lost", "fused", "minor", "holds")
 BLEED = {
     "hair_bleed": ("hair_color", "hair_length"),
@@ -38,15 +42,16 @@ def _about(drawing: Drawing, expectation: Expectation, index: int, member: Chara
     """The right answers about one character who is drawn."""
     shown, name = drawn(drawing, index), member.name
     truth: Truth = {}
-    if member.attributes.ahoge:
-        truth["ahoge_missing", name] = {"ahoge": "holds", "tuft": "minor", "none": "fails"}.get(shown.ahoge or "")
-    else:
-        truth["ahoge_bleed", name] = {"ahoge": "fails", "tuft": "minor", "none": "holds"}.get(shown.ahoge or "")
+    told = _told(shown, expectation, member)
+    check = "ahoge_missing" if member.attributes.ahoge else "ahoge_bleed"
+    as_drawn = truth[f"{check}_as_drawn", name] = _AHOGE[check].get(shown.ahoge or "")
+    everybody = {drawn(drawing, i).ahoge for i in range(min(len(drawing.scene.people), len(expectation.cast)))}
+    truth[check, name] = as_drawn if told or len(everybody) == 1 else None
     for check, attributes in BLEED.items():
         truth[check, name] = _bleed(shown, expectation, member, attributes)
     drawn_as = truth["hands_as_drawn", name] = _hands(drawing, index)
     lost_with_arm = "missing_arm" in kinds_of(drawing, index) and drawn_as != "lost"
-    truth["hands", name] = None if lost_with_arm or not _told(shown, expectation, member) else drawn_as
+    truth["hands", name] = None if lost_with_arm or not told else drawn_as
     for check, found, good in (
         ("limbs", limbs_of(drawing, index), "whole"),
         ("face", face_of(drawing, index), "whole"),
@@ -69,7 +74,10 @@ def _hands(drawing: Drawing, index: int) -> str | None:
 
 
 def _told(shown: Drawn, expectation: Expectation, member: Character) -> bool:
-    """Whether she looks more like herself than like another of the cast: else nobody can tell whose hand it is."""
+    """Whether she looks more like herself than like another of the cast: else nobody can tell whose head or hand it is.
+
+    The ahoge is no evidence here.
+    """
     own = share(shown, expectation, member)
     return all(share(shown, expectation, other) < own for other in expectation.cast if other is not member)
 

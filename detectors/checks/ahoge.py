@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from detectors.checks.base import Check
-from detectors.context import Context, Head
+from detectors.checks.bleed import SURE
+from detectors.context import Context, Head, Person
 from detectors.findings import Finding, Severity, Verdict
 from detectors.vocabulary import AHOGE_STATES
 
@@ -35,6 +36,8 @@ class _Ahoge(Check):
             return self.not_measurable(f"{name}'s head is not visible", name, **evidence)
         head = person.head
         evidence |= _facts(context, head)
+        if context.assignment.margin.get(name, 99.0) < SURE and not self._alike(context, head):
+            return self.not_measurable(f"nothing but her ahoge says which of them is {name}", name, **evidence)
         if "ahoge" in head.unsure:
             return self.not_measurable(f"{name}: {head.unsure['ahoge']}", name, **evidence)
         clear = head.answers["ahoge"][_AHOGE]
@@ -42,6 +45,18 @@ class _Ahoge(Check):
         if some < self.thresholds.tuft and head.box[1] <= 0:
             return self.not_measurable(f"the top of {name}'s head is outside of the picture", name, **evidence)
         return self.verdict(name, clear, some, evidence)
+
+    def _alike(self, context: Context, head: Head) -> bool:
+        """Whether everybody who was matched with somebody wears the same on her head as this one."""
+        matched = [context.people[index] for index in context.assignment.matches.values()]
+        return {self._worn(person) for person in matched} <= {self._state(head)}
+
+    def _worn(self, person: Person) -> str:
+        return self._state(person.head) if person.head and "ahoge" in person.head.answers else "hidden"
+
+    def _state(self, head: Head) -> str:
+        _, tuft, clear = head.answers["ahoge"]
+        return "ahoge" if clear >= self.thresholds.ahoge else "tuft" if clear + tuft >= self.thresholds.tuft else "none"
 
     def verdict(self, name: str, clear: float, some: float, evidence: dict[str, Any]) -> Finding:
         """The finding, from the probability of a clear ahoge and of any strand at all."""
@@ -53,7 +68,7 @@ class AhogeBleed(_Ahoge):
     """Fails when a character that owns no ahoge wears one; a small tuft is minor."""
 
     name: ClassVar[str] = "ahoge_bleed"
-    version: ClassVar[str] = "2"
+    version: ClassVar[str] = "3"
     owners: ClassVar[bool] = False
 
     def verdict(self, name: str, clear: float, some: float, evidence: dict[str, Any]) -> Finding:
@@ -76,7 +91,7 @@ class AhogeMissing(_Ahoge):
     """Fails when the owner of an ahoge has none; one that shrank to a tuft is minor."""
 
     name: ClassVar[str] = "ahoge_missing"
-    version: ClassVar[str] = "2"
+    version: ClassVar[str] = "3"
     owners: ClassVar[bool] = True
 
     def verdict(self, name: str, clear: float, some: float, evidence: dict[str, Any]) -> Finding:

@@ -12,7 +12,7 @@ from detectors.expectations import Character
 from detectors.findings import Finding, Severity, Verdict
 
 # Nats by which the best matching must beat any other for it to say who is who without the attribute under judgement.
-_SURE = 0.5
+SURE = 0.5
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Bleed(Check):
         foreign = {attribute: foreign_values(context, character, attribute) for attribute in self.attributes}
         if not any(foreign.values()):
             return self.not_measurable(f"nobody else has other {self.words} than {name}", name, **evidence)
-        if blind.margin.get(name, 99.0) < _SURE and not self._alike(context, blind, foreign):
+        if blind.margin.get(name, 99.0) < SURE and not self._alike(context, blind, foreign):
             reason = f"nothing but her {self.words} says which of them is {name}"
             return self.not_measurable(reason, name, **evidence)
         answers = person.seen

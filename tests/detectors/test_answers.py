@@ -1,4 +1,4 @@
-"""The right answers about hands: as drawn, and where nobody could tell."""
+"""The right answers about ahoges and hands: as drawn, and where nobody could tell."""
 
 from __future__ import annotations
 
@@ -33,6 +33,15 @@ def test_nobody_can_tell_whose_hand_it_is_of_two_who_look_alike() -> None:
     assert (found["hands", "kei"], found["hands", "kana"]) == ("lost", "holds")
     twins = truths(Scene((replace(KANA, ahoge=False), KANA), "apart", failures=lost, seed=3))
     assert (twins["hands", "kei"], twins["hands_as_drawn", "kei"], twins["hands", "kana"]) == (None, "lost", "holds")
+
+
+def test_nobody_can_tell_whose_ahoge_it_is_of_two_who_look_alike() -> None:
+    found = truths(Scene((KEI, KANA), "apart", failures=(Failure("ahoge_bleed", 0),), seed=3))
+    assert (found["ahoge_bleed", "kei"], found["ahoge_missing", "kana"]) == ("fails", "holds")
+    twins = truths(Scene((replace(KANA, ahoge=False), KANA), "apart", seed=3))
+    assert (twins["ahoge_bleed", "kei"], twins["ahoge_bleed_as_drawn", "kei"]) == (None, "holds")
+    both = truths(Scene((KANA, KANA), "apart", seed=3))  # whichever of them is Kei, she wears one
+    assert (both["ahoge_bleed", "kei"], both["ahoge_missing", "kana"]) == ("fails", "holds")
 
 
 def test_both_ways_of_counting_read_the_same_finding() -> None:

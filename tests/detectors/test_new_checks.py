@@ -1,4 +1,4 @@
-"""Bleed, identity, pose and follow-through on hand-made contexts: rules that no drawing shows."""
+"""Ahoge, bleed, identity, pose and follow-through on hand-made contexts: rules that no drawing shows."""
 
 from __future__ import annotations
 
@@ -10,12 +10,31 @@ import pytest
 
 from detectors import Change, Character, Finding, Verdict
 from detectors.assignment import TOPICS, ahoge_scores, assign, attribute_scores, outfit_of
-from detectors.checks import Cast, EyeBleed, FollowThrough, HairBleed, Identity, OutfitBleed, Pose
+from detectors.checks import (
+    AhogeBleed,
+    AhogeMissing,
+    Cast,
+    EyeBleed,
+    FollowThrough,
+    HairBleed,
+    Identity,
+    OutfitBleed,
+    Pose,
+)
 from detectors.checks.pose import pose_odds
 from detectors.context import Context, Head, Person
 from detectors.expectations import Expectation, changed
 from detectors.sharpness import sharpness
-from detectors.vocabulary import ARMS, EYE_COLORS, HAIR_COLORS, HAIR_LENGTHS, OUTFIT_COLORS, OUTFITS, ROLES
+from detectors.vocabulary import (
+    AHOGE_STATES,
+    ARMS,
+    EYE_COLORS,
+    HAIR_COLORS,
+    HAIR_LENGTHS,
+    OUTFIT_COLORS,
+    OUTFITS,
+    ROLES,
+)
 from tests.detectors.cases import BOTH, expectation, scene
 from tests.detectors.test_hands_check import LIMITS
 
@@ -58,6 +77,29 @@ def context(*people: Person, asked: Expectation | None = None) -> Context:
 
 def verdicts(found: list[Finding]) -> Mapping[str | None, Verdict]:
     return {one.character: one.verdict for one in found}
+
+
+def wearing(one: Person, state: str) -> Person:
+    assert one.head is not None
+    answers = {**one.head.answers, "ahoge": odds(AHOGE_STATES, state)}
+    return replace(one, head=replace(one.head, answers=answers))
+
+
+def ahoges(*people: Person) -> Mapping[str | None, Verdict]:
+    asked = expectation(scene("together"))
+    fit = attribute_scores([each.seen for each in people], asked.cast)
+    seen = [each.seen for each in people]
+    looked = Context((256, 256), 1.0, asked, people, assign(asked.cast, fit, seen, [0.0] * len(people)))
+    return verdicts([*AhogeBleed(LIMITS).detect(looked), *AhogeMissing(LIMITS).detect(looked)])
+
+
+def test_whose_ahoge_it_is_is_not_told_by_the_ahoge() -> None:
+    told = ahoges(wearing(kei(), "ahoge"), wearing(kana(), "none"))
+    assert told == {"kei": Verdict.FAILS, "kana": Verdict.FAILS}
+    twins = ahoges(wearing(kana(), "ahoge"), wearing(kana(), "none"))
+    assert twins == {"kei": Verdict.NOT_MEASURABLE, "kana": Verdict.NOT_MEASURABLE}
+    alike = ahoges(wearing(kana(), "ahoge"), wearing(kana(), "ahoge"))
+    assert alike == {"kei": Verdict.FAILS, "kana": Verdict.HOLDS}
 
 
 @pytest.mark.parametrize(
