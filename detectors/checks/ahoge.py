@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -44,7 +45,7 @@ class _Ahoge(Check):
         some = clear + head.answers["ahoge"][_TUFT]
         if some < self.thresholds.tuft and head.box[1] <= 0:
             return self.not_measurable(f"the top of {name}'s head is outside of the picture", name, **evidence)
-        return self.verdict(name, clear, some, evidence)
+        return self._verdict(name, clear, some, evidence)
 
     def _alike(self, context: Context, head: Head) -> bool:
         """Whether everybody who was matched with somebody wears the same on her head as this one."""
@@ -58,9 +59,9 @@ class _Ahoge(Check):
         _, tuft, clear = head.answers["ahoge"]
         return "ahoge" if clear >= self.thresholds.ahoge else "tuft" if clear + tuft >= self.thresholds.tuft else "none"
 
-    def verdict(self, name: str, clear: float, some: float, evidence: dict[str, Any]) -> Finding:
+    @abstractmethod
+    def _verdict(self, name: str, clear: float, some: float, evidence: dict[str, Any]) -> Finding:
         """The finding, from the probability of a clear ahoge and of any strand at all."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)
@@ -71,8 +72,7 @@ class AhogeBleed(_Ahoge):
     version: ClassVar[str] = "3"
     owners: ClassVar[bool] = False
 
-    def verdict(self, name: str, clear: float, some: float, evidence: dict[str, Any]) -> Finding:
-        """See the class."""
+    def _verdict(self, name: str, clear: float, some: float, evidence: dict[str, Any]) -> Finding:
         if clear >= self.thresholds.ahoge:
             return self.finding(
                 Verdict.FAILS, f"{name} wears an ahoge", character=name, severity=Severity.CLEAR, score=clear,
@@ -94,8 +94,7 @@ class AhogeMissing(_Ahoge):
     version: ClassVar[str] = "3"
     owners: ClassVar[bool] = True
 
-    def verdict(self, name: str, clear: float, some: float, evidence: dict[str, Any]) -> Finding:
-        """See the class."""
+    def _verdict(self, name: str, clear: float, some: float, evidence: dict[str, Any]) -> Finding:
         if clear >= self.thresholds.ahoge:
             return self.finding(
                 Verdict.HOLDS, f"{name} wears her ahoge", character=name, score=1 - some, evidence=evidence

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -11,7 +12,7 @@ from detectors.thresholds import Thresholds
 
 
 @dataclass(frozen=True)
-class Check:
+class Check(ABC):
     """A detector: its fields are its settings, and what it says depends on them and on the context alone.
 
     Attributes:
@@ -26,9 +27,9 @@ class Check:
     version: ClassVar[str]
     networks: ClassVar[tuple[str, ...]]
 
+    @abstractmethod
     def detect(self, context: Context) -> list[Finding]:
         """One finding for each character the check is about, or one for the whole image."""
-        raise NotImplementedError
 
     def finding(
         self,
