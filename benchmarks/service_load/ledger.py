@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from detectors import Finding, Severity, Verdict
 from service.database.models import Batch, Cell, Checkpoint, Contender, Evaluation, Image, Run
-from service.evaluations.repository import Judged, store_detection
+from service.evaluations.ledger.repository import Judged, store_detection
 from service.evaluations.requests import EvaluationRequest
 from service.evaluations.workspace import Workspace
 from service.suites import Suite, parse_suite

@@ -16,7 +16,7 @@ from service.audits.questions import FINDINGS, PICTURE, Answer
 from service.audits.repository import ItemPlace
 from service.audits.sampling import either
 from service.database.models import AuditDraw, AuditItem, AuditLabel, Contender
-from service.evaluations.service import run_names
+from service.evaluations.states import run_names
 from service.rankings import CONTROL, CellOutcome, FindingRow, judge
 from service.suites import Suite
 

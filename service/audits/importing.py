@@ -14,7 +14,8 @@ from service.audits.service import put_label
 from service.audits.tables import LabelRow, refuse
 from service.database.engine import Database
 from service.database.models import AuditItem
-from service.errors import BleedcheckError, InvalidInput, NotFound
+from service.errors import BleedcheckError, InvalidInput
+from service.evaluations import repository as evaluations
 
 
 @dataclass(frozen=True)
@@ -43,9 +44,8 @@ def import_rows(database: Database, evaluation_id: str, rows: Sequence[LabelRow]
     labels = unchanged = chosen = 0
     complaints: list[str] = []
     with database.transaction() as session:
-        if repository.find_evaluation(session, evaluation_id) is None:
-            raise NotFound(f"there is no evaluation {evaluation_id}")
-        order = entrants(repository.contenders(session, evaluation_id))
+        evaluations.get(session, evaluation_id)
+        order = entrants(evaluations.contenders(session, evaluation_id))
         for row in rows:
             try:
                 item = _item(session, evaluation_id, row, order)

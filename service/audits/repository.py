@@ -18,7 +18,6 @@ from service.database.models import (
     Cell,
     Contender,
     Detection,
-    Evaluation,
     FindingRecord,
     Image,
 )
@@ -55,17 +54,6 @@ class ItemPlace(NamedTuple):
     scenario: str
     seed: int
     image: str | None
-
-
-def find_evaluation(session: Session, evaluation_id: str) -> Evaluation | None:
-    """The evaluation with that id."""
-    return session.get(Evaluation, evaluation_id)
-
-
-def contenders(session: Session, evaluation_id: str) -> Sequence[Contender]:
-    """What an evaluation compares, the control first."""
-    query = select(Contender).where(Contender.evaluation_id == evaluation_id)
-    return session.scalars(query.order_by(Contender.position)).all()
 
 
 def findings(

@@ -18,6 +18,7 @@ from service.audits.quality import Agreement, Difference, Quality, agreement, er
 from service.audits.questions import FINDINGS, PICTURE, QUESTION, Answer
 from service.audits.repository import ItemPlace
 from service.database.models import AuditDraw, Evaluation
+from service.evaluations import repository as evaluations
 from service.evaluations.requests import EvaluationRequest
 from service.rankings import CONTROL, percent, wilson
 from service.rankings.comparison import holm
@@ -125,7 +126,7 @@ def work_out(session: Session, evaluation: Evaluation) -> AuditResults:
     labelled = [each for each in places if current(each.item)]
     drawn = [each for each in labelled if each.item.draw_id is not None]
     gathered = _Gathered(
-        entrants(repository.contenders(session, evaluation.id)), repository.draws(session, evaluation.id)
+        entrants(evaluations.contenders(session, evaluation.id)), repository.draws(session, evaluation.id)
     )
     everywhere = {draw.id for draw in gathered.draws if draw.about == FINDINGS}
     suite = EvaluationRequest.restore(evaluation.request).suite

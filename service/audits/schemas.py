@@ -7,10 +7,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from service.audits.draws import LARGEST_DRAW, Drawing
 from service.audits.importing import Imported
 from service.audits.questions import FINDINGS, LONGEST_QUESTION
 from service.audits.results import AuditResults
-from service.audits.service import LARGEST_DRAW, NOBODY, AuditView, Drawing
+from service.audits.service import NOBODY
+from service.audits.views import AuditView
 
 Interval = tuple[float, float]
 Verdict = Literal["holds", "minor", "fails", "cant_tell"]

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from service.audits.questions import Answer, read_answer
-from service.audits.service import NOBODY, AuditView
+from service.audits.service import NOBODY
+from service.audits.views import AuditView
 from service.errors import InvalidInput
 
 COLUMNS = (

@@ -13,13 +13,11 @@ from service.cells import repository
 from service.cells.drawing import DRAWING_VERSION, Outline, draw, fit_mask
 from service.cells.repository import PENDING, CellFilter, CellRow
 from service.database.engine import Database
-from service.database.models import Evaluation
 from service.errors import NotFound
+from service.evaluations import repository as evaluations
 from service.evaluations.executor import Models
-from service.evaluations.repository import contenders as list_contenders
-from service.evaluations.repository import find as find_evaluation
 from service.evaluations.requests import EvaluationRequest
-from service.evaluations.service import run_names
+from service.evaluations.states import run_names
 from service.evaluations.verdicts import brief_findings
 from service.generation.port import Pixels
 from service.rankings import CONTROL, CellOutcome, FindingRow, State, judge
@@ -151,7 +149,7 @@ class CellService:
     def control_of(self, evaluation_id: str, seen: SeenCell) -> int | None:
         """The id of the control's cell with the same scenario and seed."""
         with self._database.reading() as session:
-            control = list_contenders(session, evaluation_id)[0]
+            control = evaluations.contenders(session, evaluation_id)[0]
             return repository.find_place(session, control.id, seen.row.cell.scenario, seen.row.cell.seed)
 
     def elsewhere(self, evaluation_id: str, seen: SeenCell) -> list[Elsewhere]:
@@ -177,7 +175,7 @@ class CellService:
             NotFound: there is no such evaluation.
         """
         with self._database.reading() as session:
-            return EvaluationRequest.restore(_found(find_evaluation(session, evaluation_id), evaluation_id).request)
+            return EvaluationRequest.restore(evaluations.get(session, evaluation_id).request)
 
     def overlay(self, evaluation_id: str, seen: SeenCell, layers: Collection[str], transparent: bool) -> bytes:
         """A cell's picture with what was seen in it, as PNG.
@@ -211,8 +209,8 @@ class CellService:
         ]
 
     def _places(self, session: Any, evaluation_id: str) -> dict[int, Place]:
-        _found(find_evaluation(session, evaluation_id), evaluation_id)
-        contenders = list_contenders(session, evaluation_id)
+        evaluations.get(session, evaluation_id)
+        contenders = evaluations.contenders(session, evaluation_id)
         names = run_names([each.checkpoint for each in contenders])
         return {
             each.id: Place(names[each.checkpoint.id], each.checkpoint.epoch, each.checkpoint.id)
@@ -266,9 +264,3 @@ def _row(check: str, character: str | None, verdict: Verdict, severity: Severity
 def _as_row(finding: Finding) -> FindingRow:
     """What judging needs of a finding; there are few different ones, however many findings there are."""
     return _row(finding.check, finding.character, finding.verdict, finding.severity)
-
-
-def _found(evaluation: Evaluation | None, evaluation_id: str) -> Evaluation:
-    if evaluation is None:
-        raise NotFound(f"there is no evaluation {evaluation_id}")
-    return evaluation

@@ -17,10 +17,10 @@ from detectors.calibration import Band
 from detectors.profiles import profile_of
 from service.audits.calibrating import Unsettled, settle
 from service.audits.calibrations import audited_scores, forget, keep, read_scores
+from service.audits.draws import Drawing
 from service.audits.importing import Imported, import_rows
 from service.audits.questions import FINDINGS, PICTURE
 from service.audits.results import AuditResults, CheckResult
-from service.audits.service import Drawing
 from service.audits.tables import read_table, write_table
 from service.cli.printing import print_json, say
 from service.errors import InvalidInput

@@ -9,10 +9,10 @@ from sqlalchemy.orm import Session
 
 from service.database.engine import Database
 from service.database.models import Checkpoint, Contender, Evaluation
-from service.errors import Conflict, InvalidInput, NotFound
+from service.errors import Conflict, InvalidInput
 from service.evaluations import repository
 from service.evaluations.executor import Status
-from service.evaluations.lease import is_alive
+from service.evaluations.lease import at_work
 from service.evaluations.plan import plan_more
 from service.evaluations.requests import EvaluationRequest
 from service.storage import repository as storage
@@ -59,7 +59,7 @@ def extend(
         Conflict: another evaluation is what this one would become.
     """
     with database.transaction() as session:
-        evaluation = _found(session, evaluation_id)
+        evaluation = repository.get(session, evaluation_id)
         request = EvaluationRequest.restore(evaluation.request)
         if request.until is not None:
             raise InvalidInput(
@@ -78,7 +78,7 @@ def extend(
         repository.touch(session, [evaluation.id])
         evaluation.request, evaluation.request_key = wanted.model_dump(mode="json"), wanted.key
         evaluation.cancel_requested = False
-        if not _at_work(evaluation):
+        if not at_work(evaluation):
             evaluation.status, evaluation.executor, evaluation.error = Status.PLANNED, None, None
         return evaluation
 
@@ -91,8 +91,8 @@ def delete(database: Database, images: ImageStore, evaluation_id: str) -> None:
         Conflict: it is being worked on.
     """
     with database.transaction() as session:
-        evaluation = _found(session, evaluation_id)
-        if _at_work(evaluation):
+        evaluation = repository.get(session, evaluation_id)
+        if at_work(evaluation):
             raise Conflict(f"evaluation {evaluation_id} is being worked on; cancel it, and delete it when it has ended")
         files = storage.remove_evaluation(session, evaluation_id)
     images.remove(files)
@@ -107,7 +107,7 @@ def leave_out(database: Database, images: ImageStore, checkpoint_ids: Collection
     files: list[str] = []
     with database.transaction() as session:
         for evaluation in repository.using(session, checkpoint_ids):
-            if _at_work(evaluation):
+            if at_work(evaluation):
                 raise Conflict(f"evaluation {evaluation.id} is being worked on; cancel it first")
             request = EvaluationRequest.restore(evaluation.request)
             left = tuple(each for each in request.checkpoints if each not in checkpoint_ids)
@@ -165,14 +165,3 @@ def _endless_seeds(name: str) -> Iterator[int]:
     while True:
         yield int(hashlib.sha256(f"{name} {number}".encode()).hexdigest()[:8], 16)
         number += 1
-
-
-def _at_work(evaluation: Evaluation) -> bool:
-    return bool(evaluation.executor and is_alive(evaluation.executor, evaluation.heartbeat_at))
-
-
-def _found(session: Session, evaluation_id: str) -> Evaluation:
-    evaluation = repository.find(session, evaluation_id)
-    if evaluation is None:
-        raise NotFound(f"there is no evaluation {evaluation_id}")
-    return evaluation

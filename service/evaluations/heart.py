@@ -8,8 +8,8 @@ from typing import Self
 
 from service.database.engine import Database
 from service.errors import StorageFailed
-from service.evaluations import repository
 from service.evaluations.lease import BEAT_S
+from service.evaluations.ledger import repository as ledger
 
 
 class Heart:
@@ -32,8 +32,8 @@ class Heart:
         """Beat once."""
         try:
             with self._database.transaction() as session:
-                self.cancelled = repository.beat(session, self._evaluation_id, self._executor)
-        except repository.LeaseLost:
+                self.cancelled = ledger.beat(session, self._evaluation_id, self._executor)
+        except ledger.LeaseLost:
             self.lost = True
         except StorageFailed:
             pass  # the next commit of results meets the same trouble, and tells it

@@ -9,6 +9,8 @@ import time
 
 import psutil
 
+from service.database.models import Evaluation
+
 BEAT_S = 5.0
 STALE_S = 60.0
 
@@ -28,6 +30,11 @@ def is_alive(executor: str, heartbeat_at: float | None) -> bool:
     if host == socket.gethostname():
         return _started(int(pid)) == started
     return heartbeat_at is not None and time.time() - heartbeat_at < STALE_S
+
+
+def at_work(evaluation: Evaluation) -> bool:
+    """Whether an executor that may still live has the evaluation."""
+    return bool(evaluation.executor and is_alive(evaluation.executor, evaluation.heartbeat_at))
 
 
 def _started(pid: int) -> str:

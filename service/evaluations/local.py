@@ -20,7 +20,8 @@ from service.evaluations.executor import Measuring, Models, OnProgress, Progress
 from service.evaluations.heart import Heart
 from service.evaluations.keys import detector_key, image_key
 from service.evaluations.lease import own_name
-from service.evaluations.repository import Judged, LeaseLost
+from service.evaluations.ledger import repository as ledger
+from service.evaluations.ledger.repository import Judged, LeaseLost
 from service.evaluations.requests import EvaluationRequest
 from service.evaluations.rounds import next_rows
 from service.generation.images import changes_nothing
@@ -53,10 +54,8 @@ class LocalExecutor:
         """See :meth:`service.evaluations.executor.Executor.run`."""
         name = own_name()
         with self.database.transaction() as session:
-            evaluation = repository.find(session, evaluation_id)
-            if evaluation is None:
-                raise NotFound(f"there is no evaluation {evaluation_id}")
-            repository.take(session, evaluation, name)
+            evaluation = repository.get(session, evaluation_id)
+            ledger.take(session, evaluation, name)
         status = Status.FAILED
         error: str | None = "it was stopped"
         try:
@@ -72,7 +71,7 @@ class LocalExecutor:
             raise
         finally:
             with suppress(LeaseLost, StorageFailed), self.database.transaction() as session:
-                repository.release(session, evaluation_id, name, status, error)
+                ledger.release(session, evaluation_id, name, status, error)
         return status
 
 
@@ -152,7 +151,7 @@ class _Work:
         self._generator = self._executor.models.generator(self._request)
         self._fingerprint, self._spec = self._generator.fingerprint(), self._detectors.spec()
         with self._database.transaction() as session:
-            repository.pin(session, self._evaluation.id, self._fingerprint, self._spec)
+            ledger.pin(session, self._evaluation.id, self._fingerprint, self._spec)
         judging: deque[Future[None]] = deque()
         with ThreadPoolExecutor(_ENCODERS, "encoders") as encoders, ThreadPoolExecutor(1, "detectors") as pool:
             while not self._halted():
@@ -178,7 +177,7 @@ class _Work:
 
     def _claim(self) -> Batch | None:
         with self._database.transaction() as session:
-            return repository.claim_batch(session, self._evaluation.id, self._name)
+            return ledger.claim_batch(session, self._evaluation.id, self._name)
 
     def _plan_on(self) -> bool:
         """Plan the next round of an evaluation that goes by rounds; False if there is none."""
@@ -186,7 +185,7 @@ class _Work:
             rows = next_rows(session, self._evaluation)
         if rows:
             with self._database.transaction() as session:
-                repository.own(session, self._evaluation.id, self._name)
+                ledger.own(session, self._evaluation.id, self._name)
                 session.add_all(rows)
                 repository.touch(session, [self._evaluation.id])
         self._report()
@@ -230,7 +229,7 @@ class _Work:
             height, width = pixels.shape[:2]
             rows[cell] = Image(key=made.keys[cell], sha256=sha256, width=width, height=height, invalid=invalid)
         with self._database.transaction() as session:
-            kept = repository.store_images(session, made.batch, self._name, rows, made.lost)
+            kept = ledger.store_images(session, made.batch, self._name, rows, made.lost)
         self._look_for_change(made.batch.contender)
         self._report()
         return _Kept(made.batch, kept, fresh, made.problems, made.started)
@@ -286,14 +285,14 @@ class _Work:
             return
         with self._database.reading() as session:
             control = repository.contenders(session, self._evaluation.id)[0]
-            pair = [repository.first_image(session, each.id) for each in (control, contender)]
+            pair = [ledger.first_image(session, each.id) for each in (control, contender)]
         first, own = pair
         if first is None or own is None or first.invalid or own.invalid:
             return
         load = self._executor.images.load
         same = first.sha256 == own.sha256 or changes_nothing(load(own.sha256), load(first.sha256))
         with self._database.transaction() as session:
-            repository.mark(session, contender.id, same)
+            ledger.mark(session, contender.id, same)
 
     def _judge(self, made: _Kept) -> None:
         """Let the detectors look at those images of a batch that they have not seen, and record what they say."""
@@ -305,7 +304,7 @@ class _Work:
                 continue
             key = detector_key(self._spec, expectation)
             with self._database.reading() as session:
-                known = repository.find_detection(session, image.sha256, key)
+                known = ledger.find_detection(session, image.sha256, key)
             if known is not None and known.failure is None:
                 detections[cell.id] = known.id
             else:
@@ -323,9 +322,9 @@ class _Work:
             problem = f"no image: {made.problems[0]}{more}"
         with self._database.transaction() as session:
             for (cell, image, key, _), verdicts in zip(unseen, judged, strict=True):
-                detections[cell.id] = repository.store_detection(session, image.sha256, key, verdicts)
+                detections[cell.id] = ledger.store_detection(session, image.sha256, key, verdicts)
             seconds = time.monotonic() - made.started
-            repository.finish_batch(session, made.batch, self._name, detections, seconds, problem)
+            ledger.finish_batch(session, made.batch, self._name, detections, seconds, problem)
         self._report()
 
     def _pixels(self, made: _Kept, image: Image) -> Pixels:
@@ -349,7 +348,7 @@ class _Work:
 
     def _fail(self, batch: Batch, started: float, problem: str) -> None:
         with self._database.transaction() as session:
-            repository.finish_batch(session, batch, self._name, {}, time.monotonic() - started, problem)
+            ledger.finish_batch(session, batch, self._name, {}, time.monotonic() - started, problem)
         self._report()
 
     def _report(self) -> None:

@@ -10,7 +10,7 @@ from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.audits.schemas import ResultsOut
-from service.evaluations.service import EvaluationState, run_names
+from service.evaluations.states import EvaluationState, run_names
 from service.rankings import LeaderboardAnswer
 from service.reports.views import ReportImage
 

@@ -10,7 +10,8 @@ from collections import OrderedDict
 from typing import Any
 
 from service.evaluations.schemas import LeaderboardOut
-from service.evaluations.service import EvaluationService, EvaluationState
+from service.evaluations.service import EvaluationService
+from service.evaluations.states import EvaluationState
 
 KEPT = 32
 """Leaderboards that are kept at most; of forty checkpoints one is 3.5 MB, and 170 kB as it is kept."""

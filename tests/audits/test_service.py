@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import text
 
 from service.audits.questions import Answer
-from service.audits.service import AuditView
+from service.audits.views import AuditView
 from service.errors import Conflict, InvalidInput, NotFound
 from service.evaluations.workspace import Workspace
 

@@ -11,7 +11,7 @@ from detectors import Finding, Verdict
 from detectors.findings import UNANSWERED
 from service.cells.repository import CellFilter
 from service.database.models import Cell
-from service.evaluations.repository import Judged, store_detection
+from service.evaluations.ledger.repository import Judged, store_detection
 from service.evaluations.workspace import Workspace
 from service.settings import Settings
 from tests.pages.large import build, large_suite

@@ -11,7 +11,7 @@ from detectors import Finding, Verdict
 from service.database.models import Detection
 from service.evaluations import repository
 from service.evaluations.executor import Progress, Status
-from service.evaluations.repository import Judged, store_detection
+from service.evaluations.ledger.repository import Judged, store_detection
 from service.evaluations.workspace import Workspace
 from tests.evaluations.world import ask, register
 

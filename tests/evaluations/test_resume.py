@@ -87,8 +87,7 @@ def test_an_executor_that_lost_its_evaluation_drops_its_results(space: Workspace
     def rob(progress: Progress) -> None:
         if progress.generated == 4 and progress.judged == 4:
             with space.database.transaction() as session:
-                row = repository.find(session, evaluation.id)
-                assert row is not None
+                row = repository.get(session, evaluation.id)
                 row.executor = "elsewhere:1:0:abcd"
 
     with pytest.raises(Conflict, match="taken over"):

@@ -103,8 +103,7 @@ def test_stopped_between_two_rounds_it_is_still_open(space: Workspace, loras: li
     request = asked(space, loras)
     evaluation = space.evaluations.start(request)
     with space.database.transaction() as session:  # as a process leaves it that dies between two rounds
-        row = repository.find(session, evaluation.id)
-        assert row is not None
+        row = repository.get(session, evaluation.id)
         row.status = Status.RUNNING
     assert space.evaluations.start(request).status == Status.PLANNED
     space.executor.run(evaluation.id)

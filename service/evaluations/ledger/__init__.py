@@ -1,0 +1,1 @@
+"""What executors write down of an evaluation, so that another one can go on from it."""
