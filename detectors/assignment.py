@@ -1,4 +1,4 @@
-"""Which person is which character: one-to-one, from likeness and attributes, never from what is under judgement."""
+"""Which person is which character: one-to-one, from likeness and attributes; what is under judgement breaks ties at most."""
 
 from __future__ import annotations
 
@@ -17,13 +17,17 @@ Answers = Mapping[str, Sequence[float]]
 Scores = NDArray[np.float64]
 # A network that is sure and wrong about one attribute must not outweigh all others.
 _FLOOR = 0.02
+# What is judged may itself be on the wrong person, so it must not outweigh one other attribute; but that both wear each
+# other's is rarer than that neither does, so it decides where nothing else does.
+_JUDGED_FLOOR = 0.1
 _CLASSES: dict[str, tuple[str, ...]] = {
     "hair_color": HAIR_COLORS,
     "hair_length": HAIR_LENGTHS,
     "eye_color": EYE_COLORS,
 }
-# The attributes that are left out of the evidence while one of them is judged.
+# The attributes that count for little while one of them is judged.
 TOPICS: dict[str, tuple[str, ...]] = {
+    "ahoge": ("ahoge",),
     "hair": ("hair_color", "hair_length"),
     "eyes": ("eye_color",),
     "outfit": ("outfit",),
@@ -110,12 +114,10 @@ def read(answers: Answers, attribute: str) -> str | None:
     return _CLASSES[attribute][best]
 
 
-def ahoge_scores(seen: Sequence[Answers], cast: Sequence[Character]) -> Scores:
-    """The same for the ahoge alone, (people, characters): evidence for every question that is not about it.
-
-    A tuft speaks for neither.
-    """
+def ahoge_scores(seen: Sequence[Answers], cast: Sequence[Character], judged: Sequence[str] = ()) -> Scores:
+    """The same as :func:`attribute_scores` for the ahoge alone, (people, characters). A tuft speaks for neither."""
     scores = np.zeros((len(seen), len(cast)))
+    floor = _floor("ahoge", judged)
     for p, answers in enumerate(seen):
         if "ahoge" not in answers:
             continue
@@ -123,16 +125,17 @@ def ahoge_scores(seen: Sequence[Answers], cast: Sequence[Character]) -> Scores:
         for c, character in enumerate(cast):
             if character.attributes.ahoge is not None:
                 shown = (clear if character.attributes.ahoge else none) + tuft / 2
-                scores[p, c] = math.log(max(float(shown), _FLOOR))
+                scores[p, c] = math.log(max(float(shown), floor))
     return scores
 
 
-def attribute_scores(seen: Sequence[Answers], cast: Sequence[Character]) -> Scores:
+def attribute_scores(seen: Sequence[Answers], cast: Sequence[Character], judged: Sequence[str] = ()) -> Scores:
     """How well each person shows what each character owns, the ahoge left out.
 
     Args:
         seen: each person's answers; those about the head are missing where it is not visible.
         cast: the characters.
+        judged: attributes under judgement; all of them together count at most log 0.1.
 
     Returns:
         (people, characters): the sum of log probabilities of the stated attributes, each no lower than log 0.02.
@@ -144,8 +147,12 @@ def attribute_scores(seen: Sequence[Answers], cast: Sequence[Character]) -> Scor
                 odds = [probability(answers, name, word) for word in character.attributes.values(name)]
                 known = [value for value in odds if value is not None]
                 if known:
-                    scores[p, c] += math.log(max(*known, _FLOOR))
+                    scores[p, c] += math.log(max(*known, _floor(name, judged)))
     return scores
+
+
+def _floor(name: str, judged: Sequence[str]) -> float:
+    return float(_JUDGED_FLOOR ** (1 / len(judged))) if name in judged else _FLOOR
 
 
 def assign(cast: Sequence[Character], fit: Scores, seen: Sequence[Answers], quality: Sequence[float]) -> Assignment:

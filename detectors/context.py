@@ -118,13 +118,14 @@ class Context:
         factor: from image to frame pixels.
         expectation: what was asked for.
         people: everybody found, surest first.
-        assignment: who of them is which character.
+        assignment: who of them is which character, by all evidence.
         loose_heads: heads on no body of their own.
         faint_heads: how many more places look a little like a head, as the heads of a crowd do.
         hands: every arm's end and fainter traces of one; empty if no check asked for hands.
         contact: ``None`` if no check asked for it or fewer than two people were found.
         mediapipe: whether MediaPipe's hand model is on this machine.
-        blind: who is who without what a check judges: by topic (``hair``, ``eyes``, ``outfit``).
+        blind: who is who where what a check judges may only break ties: by topic (``ahoge``, ``hair``, ``eyes``,
+            ``outfit``).
         resemblance: by character, of the cast and the suite's others, for each person how much she looks like the words
             for that character, 0..1.
         references: by character, for each person the highest cosine with a reference picture of that character.

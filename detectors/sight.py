@@ -222,18 +222,17 @@ class Sight:
 
     # Who is who -----------------------------------------------------------------------------------------------------
 
-    def _assign(self, people: Sequence[Person], expectation: Expectation, blind: Sequence[str] = ()) -> Assignment:
-        """Match people with the cast; what a prompt changes, and the attributes in ``blind``, are no evidence.
+    def _assign(self, people: Sequence[Person], expectation: Expectation, judged: Sequence[str] = ()) -> Assignment:
+        """Match people with the cast; what a prompt changes is no evidence, and what is ``judged`` counts for little.
 
-        The ahoge is evidence only where something else is judged.
+        A likeness to all of her words would bring what is judged in again, so its words are left out.
         """
-        cast = [
-            replace(c, attributes=c.attributes.without([*expectation.changed(c.name), *blind]))
-            for c in expectation.cast
-        ]
+        cast = [replace(c, attributes=c.attributes.without(expectation.changed(c.name))) for c in expectation.cast]
         quality = [float(np.log(p.score)) for p in people]
-        fit, seen = self._fit(people, cast), [p.seen for p in people]
-        return assign(cast, fit + ahoge_scores(seen, cast) if blind else fit, seen, quality)
+        seen = [p.seen for p in people]
+        fit = attribute_scores(seen, cast, judged) + ahoge_scores(seen, cast, judged)
+        words = [words_of(c.attributes.without(judged)) for c in cast]
+        return assign(cast, fit + self._word_scores(people, words), seen, quality)
 
     def _resemblance(self, people: Sequence[Person], character: Character) -> tuple[float, ...]:
         """For each person the mean over the words for a character of how much she looks like them, 0..1."""
@@ -280,18 +279,17 @@ class Sight:
             self.known[paths] = np.array(rows, np.float32)
         return self.known[paths]
 
-    def _fit(self, people: Sequence[Person], cast: Sequence[Character]) -> Scores:
-        """Log-likelihood of each person being each character: attributes, and likeness to the words and pictures."""
-        fit = attribute_scores([p.seen for p in people], cast)
+    def _word_scores(self, people: Sequence[Person], words: Sequence[Sequence[str]]) -> Scores:
+        """Log-likelihood that each person looks like each character's words, (people, characters)."""
+        scores = np.zeros((len(people), len(words)))
         if not people:
-            return fit
+            return scores
         seen = np.array([person.likeness for person in people])
-        for c, character in enumerate(cast):
-            words = words_of(character.attributes)
-            if words:
-                cosines = seen @ self.likeness.texts([caption(words)])[0]
-                fit[:, c] += -np.logaddexp(0, -self.likeness.slope * (cosines - self.likeness.centre))
-        return fit
+        for c, own in enumerate(words):
+            if own:
+                cosines = seen @ self.likeness.texts([caption(own)])[0]
+                scores[:, c] = -np.logaddexp(0, -self.likeness.slope * (cosines - self.likeness.centre))
+        return scores
 
     # Hands and contact ----------------------------------------------------------------------------------------------
 

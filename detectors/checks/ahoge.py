@@ -28,10 +28,12 @@ class _Ahoge(Check):
         return [self._judge(context, name) for name in cast]
 
     def _judge(self, context: Context, name: str) -> Finding:
-        person = context.person_of(name)
-        evidence: dict[str, Any] = context.assignment.facts(name)
-        if person is None:
+        who = context.blind.get("ahoge", context.assignment)
+        index = who.matches.get(name)
+        evidence: dict[str, Any] = who.facts(name)
+        if index is None:
             return self.not_measurable(f"nobody in the picture can be {name}", name, **evidence)
+        person = context.people[index]
         evidence["person_box"] = context.box(person.box)
         if person.head is None or "ahoge" not in person.head.answers:
             return self.not_measurable(f"{name}'s head is not visible", name, **evidence)

@@ -117,7 +117,7 @@ class HairBleed(Bleed):
     """Fails when a character has the hair colour or the hair length of another one: the long-hair pull."""
 
     name: ClassVar[str] = "hair_bleed"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     topic: ClassVar[str] = "hair"
     attributes: ClassVar[tuple[str, ...]] = ("hair_color", "hair_length")
     words: ClassVar[str] = "hair"
@@ -128,7 +128,7 @@ class EyeBleed(Bleed):
     """Fails when a character has the eyes of another one."""
 
     name: ClassVar[str] = "eye_bleed"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     topic: ClassVar[str] = "eyes"
     attributes: ClassVar[tuple[str, ...]] = ("eye_color",)
     words: ClassVar[str] = "eyes"
@@ -139,7 +139,7 @@ class OutfitBleed(Bleed):
     """Fails when a character wears the clothes of another one. Any of her own outfits holds, and so does a new one."""
 
     name: ClassVar[str] = "outfit_bleed"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     topic: ClassVar[str] = "outfit"
     attributes: ClassVar[tuple[str, ...]] = ("outfit",)
     words: ClassVar[str] = "clothes"

@@ -64,7 +64,7 @@ class Limbs(_Body):
     """Fails when a character has an arm or a leg too many or too few."""
 
     name: ClassVar[str] = "limbs"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     networks: ClassVar[tuple[str, ...]] = ("people", "heads", "likeness", "bodies")
     question: ClassVar[str] = "limbs"
     classes: ClassVar[tuple[str, ...]] = LIMBS
@@ -80,7 +80,7 @@ class Ghost(_Body):
     """Fails when a character's contours are doubled, leftovers of her hang in the picture, or its colours are burnt."""
 
     name: ClassVar[str] = "ghost"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     networks: ClassVar[tuple[str, ...]] = ("people", "heads", "likeness", "bodies")
     question: ClassVar[str] = "ghost"
     classes: ClassVar[tuple[str, ...]] = GHOSTS
@@ -97,7 +97,7 @@ class Face(_Body):
     """Fails when a face is broken: an eye missing, out of place or one too many, or everything smeared."""
 
     name: ClassVar[str] = "face"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     networks: ClassVar[tuple[str, ...]] = ("people", "heads", "likeness", "faces")
     question: ClassVar[str] = "face"
     classes: ClassVar[tuple[str, ...]] = FACES

@@ -21,7 +21,7 @@ class Cast(Check):
     """
 
     name: ClassVar[str] = "cast"
-    version: ClassVar[str] = "3"
+    version: ClassVar[str] = "4"
     networks: ClassVar[tuple[str, ...]] = ("people", "heads", "likeness", "bodies")
 
     def detect(self, context: Context) -> list[Finding]:

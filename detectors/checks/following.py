@@ -20,7 +20,7 @@ class FollowThrough(Check):
     """
 
     name: ClassVar[str] = "follow_through"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     networks: ClassVar[tuple[str, ...]] = ("people", "heads", "likeness", "bodies")
 
     def detect(self, context: Context) -> list[Finding]:

@@ -41,7 +41,7 @@ class Hands(Check):
     """The worst of each character's visible hands: lost is worse than fused, fused worse than slightly off."""
 
     name: ClassVar[str] = "hands"
-    version: ClassVar[str] = "4"
+    version: ClassVar[str] = "5"
     networks: ClassVar[tuple[str, ...]] = ("people", "heads", "likeness", "hands", "bodies")
 
     def detect(self, context: Context) -> list[Finding]:

@@ -33,7 +33,7 @@ class Identity(Check):
     """
 
     name: ClassVar[str] = "identity"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     networks: ClassVar[tuple[str, ...]] = ("people", "heads", "likeness", "bodies")
 
     def detect(self, context: Context) -> list[Finding]:

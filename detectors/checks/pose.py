@@ -29,7 +29,7 @@ class Pose(Check):
     """
 
     name: ClassVar[str] = "pose"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     networks: ClassVar[tuple[str, ...]] = ("people", "heads", "likeness", "bodies", "contact")
 
     def detect(self, context: Context) -> list[Finding]:

@@ -66,10 +66,11 @@ def kana(**other: str) -> Person:
 def context(*people: Person, asked: Expectation | None = None) -> Context:
     asked = asked or expectation(scene("together"))
 
-    def who(without: tuple[str, ...] = ()):
-        cast = [replace(c, attributes=c.attributes.without([*without, *asked.changed(c.name)])) for c in asked.cast]
+    def who(judged: tuple[str, ...] = ()):
+        cast = [replace(c, attributes=c.attributes.without(asked.changed(c.name))) for c in asked.cast]
         seen = [each.seen for each in people]
-        return assign(cast, attribute_scores(seen, cast) + ahoge_scores(seen, cast), seen, [0.0] * len(people))
+        fit = attribute_scores(seen, cast, judged) + ahoge_scores(seen, cast, judged)
+        return assign(cast, fit, seen, [0.0] * len(people))
 
     blind = {topic: who(names) for topic, names in TOPICS.items()}
     return Context((256, 256), 1.0, asked, people, who(), blind=blind)
@@ -124,18 +125,41 @@ def test_a_kei_with_all_of_kanas_hair_is_still_kei() -> None:
     assert verdicts(HairBleed(LIMITS).detect(swapped)) == {"kei": Verdict.FAILS, "kana": Verdict.FAILS}
 
 
-def test_an_ahoge_tells_who_is_who_where_eyes_are_alike_and_hair_is_judged() -> None:
-    def wearing(who: Person, state: tuple[float, ...]) -> Person:
-        assert who.head is not None
-        return replace(who, head=replace(who.head, answers={**who.head.answers, "ahoge": state}))
+def wearing(who: Person, state: tuple[float, ...]) -> Person:
+    assert who.head is not None
+    return replace(who, head=replace(who.head, answers={**who.head.answers, "ahoge": state}))
 
-    left = wearing(kei(eyes="red"), (0.98, 0.01, 0.01))
-    right = wearing(kana(outfit="red blazer"), (0.01, 0.01, 0.98))
+
+PLAIN, AHOGE = (0.98, 0.01, 0.01), (0.01, 0.01, 0.98)
+
+
+def test_an_ahoge_tells_who_is_who_where_eyes_are_alike_and_hair_is_judged() -> None:
+    left, right = wearing(kei(eyes="red"), PLAIN), wearing(kana(outfit="red blazer"), AHOGE)
     seen = context(left, right)
     assert verdicts(HairBleed(LIMITS).detect(seen)) == {"kei": Verdict.HOLDS, "kana": Verdict.HOLDS}
     assert verdicts(EyeBleed(LIMITS).detect(seen)) == {"kei": Verdict.FAILS, "kana": Verdict.HOLDS}
-    both = context(left, wearing(kana(eyes="blue", outfit="red blazer"), (0.01, 0.01, 0.98)))
-    assert verdicts(HairBleed(LIMITS).detect(both))["kei"] is Verdict.NOT_MEASURABLE
+
+
+def test_what_is_judged_breaks_a_tie_and_outweighs_nothing() -> None:
+    tie = context(
+        wearing(kei(eyes="red", outfit="blue vest"), PLAIN), wearing(kana(eyes="blue", outfit="blue vest"), AHOGE)
+    )
+    # Eyes speak against the ahoge: hair decides, so that one fault is called and not two.
+    assert verdicts(HairBleed(LIMITS).detect(tie)) == {"kei": Verdict.HOLDS, "kana": Verdict.HOLDS}
+    assert verdicts(EyeBleed(LIMITS).detect(tie)) == {"kei": Verdict.FAILS, "kana": Verdict.FAILS}
+    # One attribute alone is enough against it.
+    other = context(kei(eyes="red", outfit="blue vest"), kana(eyes="blue", outfit="blue vest"))
+    assert other.blind["eyes"].matches == {"kei": 0, "kana": 1}
+    clothes = context(kana(outfit="red blazer", hair="red", eyes="green"), kana(hair="red", eyes="green"))
+    assert clothes.blind["hair"].matches == {"kei": 0, "kana": 1}
+
+
+def test_who_an_ahoge_is_on_is_seldom_decided_by_it() -> None:
+    swapped = context(wearing(kei(hair="black"), AHOGE), wearing(kana(hair="blonde"), PLAIN))
+    assert swapped.blind["ahoge"].matches == {"kei": 0, "kana": 1}
+    twins = context(wearing(kana(), PLAIN), wearing(kana(), AHOGE))
+    assert twins.blind["ahoge"].matches == {"kei": 0, "kana": 1}
+    assert 0 < twins.blind["ahoge"].margin["kei"] < 5
 
 
 def test_what_is_nobodys_is_drift_and_no_bleed() -> None:
