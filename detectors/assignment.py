@@ -1,4 +1,4 @@
-"""Which person is which character: one-to-one, from likeness and attributes; what is under judgement breaks ties at most."""
+"""Which person is which character: one-to-one, from likeness and attributes; what is judged breaks ties at most."""
 
 from __future__ import annotations
 

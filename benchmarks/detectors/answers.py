@@ -88,12 +88,17 @@ def value(shown: Drawn, attribute: str) -> str:
 
 
 def _bleed(shown: Drawn, expectation: Expectation, member: Character, attributes: tuple[str, ...]) -> str | None:
-    """``fails`` where an attribute is another's and not her own; ``None`` where it is hidden or nobody owns another."""
+    """``fails`` where an attribute is another's and not her own, ``hidden`` where clothes are too covered to tell.
+
+    ``None`` where a head is hidden, or nobody owns another.
+    """
     possible = False
     for attribute in attributes:
         own = {*member.attributes.values(attribute), expectation.changed(member.name).get(attribute)}
         foreign = {v for rival in expectation.rivals(member.name) for v in rival.attributes.values(attribute)} - own
         possible = possible or bool(foreign)
+        if attribute == "outfit" and foreign and not shown.dressed:
+            return "hidden"
         if value(shown, attribute) in foreign and (attribute == "outfit" or shown.judgeable):
             return "fails"
     visible = shown.judgeable or attributes == ("outfit",)

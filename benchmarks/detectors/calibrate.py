@@ -42,7 +42,10 @@ _SCORED: dict[str, tuple[type[Check], tuple[str, ...]]] = {
     "asked": (FollowThrough, ("fails", "minor")),
 }
 # Thresholds of answers that do not separate well yet, and the precision that is asked of them on validation drawings.
-_CAREFUL, _PRECISION = ("outfit", "limbs", "ghost"), 0.9
+_CAREFUL, _PRECISION = ("outfit", "limbs", "ghost"), 0.93
+# Thresholds whose F1 is lower than the best by so many mistakes, of at least so many faults, are as good as it: with
+# fewer, chance says where.
+_TOLERATED, _OF = 2, 100
 # Share of judged hands that may be smaller than the smallest one that is judged.
 _SMALL_SHARE = 0.002
 
@@ -62,10 +65,10 @@ class Samples:
 
 
 def best_threshold(scores: ArrayLike, true: ArrayLike) -> tuple[float, float]:
-    """The score that separates best by F1; of those that one mistake more or less tells apart, the one nearest a half.
+    """The score that separates best by F1: the middle of the widest stretch that two mistakes tell apart.
 
-    A network that separates well leaves a wide range of thresholds that serve equally on drawings. The middle of the
-    scale is the safest of them on pictures that are not drawings.
+    A network that separates well leaves a wide range of thresholds that serve equally on drawings. Its middle is far
+    from both sides' scores, so it is the safest of them on pictures that are not drawings; its edge is the worst.
 
     Args:
         scores: 0..1.
@@ -74,46 +77,42 @@ def best_threshold(scores: ArrayLike, true: ArrayLike) -> tuple[float, float]:
     Returns:
         Threshold and its F1. Without a true sample nothing can be measured: (1.0, nan).
 
-    >>> best_threshold([0.1, 0.2, 0.8, 0.9], [False, False, True, True])
-    (0.5, 1.0)
+    >>> best_threshold([0.1] * 8 + [0.3] * 4 + [0.9] * 8, [False] * 8 + [True] * 12)
+    (0.2, 1.0)
     """
+    return _middle(scores, true, 0.0)
+
+
+def precise_threshold(scores: ArrayLike, true: ArrayLike, least: float = _PRECISION) -> tuple[float, float]:
+    """The same among thresholds from which on at least a share ``least`` of what is called a fault is one.
+
+    For a network that does not separate well: a false alarm on a good checkpoint costs more than a missed fault.
+
+    >>> precise_threshold([0.9] * 12 + [0.3] * 12 + [0.1] * 12, [True] * 12 + [False, True] * 6 + [False] * 12)
+    (0.6, 0.8)
+    """
+    return _middle(scores, true, least)
+
+
+def _middle(scores: ArrayLike, true: ArrayLike, least: float) -> tuple[float, float]:
     values, wanted = np.asarray(scores, float), np.asarray(true, bool)
     if not wanted.any():
         return 1.0, float("nan")
     order = np.argsort(-values, kind="stable")
     values, wanted = values[order], wanted[order]
     hits, taken = np.cumsum(wanted), np.arange(1, len(values) + 1)
-    f1 = 2 * hits / (taken + wanted.sum())
     below = np.append(values[1:], 0.0)
-    good = (values > below) & (f1 >= f1[values > below].max() - 1 / wanted.sum())
-    low, high = below[good], values[good]
-    middle = np.where((low < 0.5) & (high >= 0.5), 0.5, (low + high) / 2)
-    place = int(np.argmin(np.abs(middle - 0.5)))
-    return round(float(middle[place]), 6), float(f1[good][place])
-
-
-def precise_threshold(scores: ArrayLike, true: ArrayLike, least: float = _PRECISION) -> tuple[float, float]:
-    """The lowest score from which on at least a share ``least`` of what is called a fault is one, and its F1.
-
-    For a network that does not separate well: a false alarm on a good checkpoint costs more than a missed fault.
-
-    >>> precise_threshold([0.9, 0.8, 0.6, 0.3], [True, True, False, True])
-    (0.7, 0.8)
-    """
-    values, wanted = np.asarray(scores, float), np.asarray(true, bool)
-    if not wanted.any():
-        return 1.0, float("nan")
-    order = np.argsort(-values, kind="stable")
-    values, wanted = values[order], wanted[order]
-    taken = np.arange(1, len(values) + 1)
-    below = np.append(values[1:], 0.0)
-    good = np.flatnonzero((np.cumsum(wanted) / taken >= least) & (values > below))
-    if not len(good):
+    f1 = np.where((values > below) & (hits / taken >= least), 2 * hits / (taken + wanted.sum()), -1.0)
+    if f1.max() < 0:
         return 1.0, 0.0
-    last = int(good[-1])
-    return round(float((values[last] + below[last]) / 2), 6), float(
-        2 * wanted[: last + 1].sum() / (last + 1 + wanted.sum())
-    )
+    # Equal scores are one step; between two steps every threshold says the same.
+    steps = np.flatnonzero(values > below)
+    good = np.append(f1[steps] >= f1.max() - _TOLERATED / max(int(wanted.sum()), _OF), False)
+    edges = np.flatnonzero(np.diff(np.append(False, good).astype(int)))
+    stretches = [(float(below[steps[last - 1]]), float(values[steps[first]])) for first, last in edges.reshape(-1, 2)]
+    low, high = max(stretches, key=lambda stretch: stretch[1] - stretch[0])
+    middle = (low + high) / 2
+    return round(middle, 6), float(2 * wanted[values >= middle].sum() / ((values >= middle).sum() + wanted.sum()))
 
 
 def gather(samples: Samples, case: Case, context: Context) -> None:
@@ -139,15 +138,20 @@ def gather(samples: Samples, case: Case, context: Context) -> None:
 
 
 def _gather_scores(samples: Samples, case: Case, context: Context) -> None:
-    """The scores of checks that compare a single one with a threshold."""
+    """The scores of checks that compare a single one with a threshold, of people whose own match is right."""
+    met, names = people_met(context, case.drawing), [member.name for member in case.expectation.cast]
     for threshold, (kind, positive) in _SCORED.items():
         for finding in kind(OPEN).detect(context):
             truth = case.truth.get((finding.check, finding.character))
-            if truth is not None and finding.score is not None:
-                samples.add(threshold, finding.score, truth in positive)
-                person = context.person_of(finding.character or "")
-                if threshold == "face" and person and person.head:
-                    samples.skins.append(person.head.areas["skin"])
+            who = context.blind.get(getattr(kind, "topic", ""), context.assignment)
+            p = who.matches.get(finding.character or "")
+            # What is read wrong is the threshold's business, who is taken for whom is not.
+            if truth is None or finding.score is None or p is None or met[p] != names.index(finding.character or ""):
+                continue
+            samples.add(threshold, finding.score, truth in positive)
+            head = context.people[p].head
+            if threshold == "face" and head:
+                samples.skins.append(head.areas["skin"])
 
 
 def _gather_hair(samples: Samples, case: Case, context: Context) -> None:

@@ -47,9 +47,10 @@ class Case:
         image: the picture to judge; the drawing's own, or a degraded one.
         expectation: what was asked for; the cast's names are :data:`NAMES`, that of a solo case's rival is ``rival``.
         truth: right answer by (check, character); ``holds``, ``minor``, ``fails``, or for hands their worst state, or
-            ``hidden`` behind the back. ``None`` where nobody could tell: of ahoge and hands, whose they are where she
-            looks at least as much like another of the cast (and heads differ), and whether a hand is lost where its
-            whole arm is missing, which ``limbs`` counts. ``…_as_drawn`` has what is drawn there too.
+            ``hidden`` behind the back, as clothes that are covered are. ``None`` where nobody could tell: of ahoge and
+            hands, whose they are where she looks at least as much like another of the cast (and heads differ), and
+            whether a hand is lost where its whole arm is missing, which ``limbs`` counts. ``…_as_drawn`` has what is
+            drawn there too.
         outcome: the right kind of assignment, ``clear``, ``swap``, ``blend``, ``dominance`` or ``drift``; ``None``
             where heads are hidden or people are missing.
         tags: the hard cases this picture is one of.

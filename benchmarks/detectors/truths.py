@@ -30,6 +30,8 @@ _HEAD_HEIGHT = 74.0
 _MIN_FACE = 650.0
 _CLEAR_FACE = 1150.0
 _MIN_AHOGE = {"ahoge": 110.0, "tuft": 14.0}
+# About a tenth of what is visible of body and sleeves of somebody who stands free.
+_MIN_CLOTHES = 450.0
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class Drawn:
         hair_color, hair_length, hair_style, ahoge, eye_color, outfit, outfit_color: what the picture shows; ``ahoge``
             is one of ``none``, ``tuft`` and ``ahoge``, or ``None`` where too little of it is visible.
         judgeable: enough of the head is visible to say anything about it.
+        dressed: enough of body and arms is visible to tell what she wears.
     """
 
     hair_color: str
@@ -50,6 +53,7 @@ class Drawn:
     eye_color: str
     outfit: str
     outfit_color: str
+    dressed: bool
 
 
 def label_map(drawing: Drawing) -> NDArray[np.uint8]:
@@ -91,6 +95,7 @@ def drawn(drawing: Drawing, index: int) -> Drawn:
         eye_color=look.eye_color,
         outfit=look.outfit,
         outfit_color=look.outfit_color,
+        dressed=float(person.parts["body"].sum() + person.parts["arm"].sum()) >= _MIN_CLOTHES * area,
     )
 
 

@@ -6,6 +6,7 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from detectors.assignment import Assignment
 from detectors.checks.base import Check
 from detectors.checks.bleed import SURE
 from detectors.context import Context, Head, Person
@@ -39,7 +40,7 @@ class _Ahoge(Check):
             return self.not_measurable(f"{name}'s head is not visible", name, **evidence)
         head = person.head
         evidence |= _facts(context, head)
-        if context.assignment.margin.get(name, 99.0) < SURE and not self._alike(context, head):
+        if who.margin.get(name, 99.0) < SURE and not self._alike(context, who, head):
             return self.not_measurable(f"nothing but her ahoge says which of them is {name}", name, **evidence)
         if "ahoge" in head.unsure:
             return self.not_measurable(f"{name}: {head.unsure['ahoge']}", name, **evidence)
@@ -49,9 +50,9 @@ class _Ahoge(Check):
             return self.not_measurable(f"the top of {name}'s head is outside of the picture", name, **evidence)
         return self._verdict(name, clear, some, evidence)
 
-    def _alike(self, context: Context, head: Head) -> bool:
+    def _alike(self, context: Context, who: Assignment, head: Head) -> bool:
         """Whether everybody who was matched with somebody wears the same on her head as this one."""
-        matched = [context.people[index] for index in context.assignment.matches.values()]
+        matched = [context.people[index] for index in who.matches.values()]
         return {self._worn(person) for person in matched} <= {self._state(head)}
 
     def _worn(self, person: Person) -> str:
@@ -71,7 +72,7 @@ class AhogeBleed(_Ahoge):
     """Fails when a character that owns no ahoge wears one; a small tuft is minor."""
 
     name: ClassVar[str] = "ahoge_bleed"
-    version: ClassVar[str] = "3"
+    version: ClassVar[str] = "4"
     owners: ClassVar[bool] = False
 
     def _verdict(self, name: str, clear: float, some: float, evidence: dict[str, Any]) -> Finding:
@@ -93,7 +94,7 @@ class AhogeMissing(_Ahoge):
     """Fails when the owner of an ahoge has none; one that shrank to a tuft is minor."""
 
     name: ClassVar[str] = "ahoge_missing"
-    version: ClassVar[str] = "3"
+    version: ClassVar[str] = "4"
     owners: ClassVar[bool] = True
 
     def _verdict(self, name: str, clear: float, some: float, evidence: dict[str, Any]) -> Finding:

@@ -5,14 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
+
 from detectors.assignment import Answers, Assignment, probability, read
 from detectors.checks.base import Check
-from detectors.context import Context
+from detectors.context import Context, Person
 from detectors.expectations import Character
 from detectors.findings import Finding, Severity, Verdict
 
-# Nats by which the best matching must beat any other for it to say who is who without the attribute under judgement.
+# Nats by which the best matching must beat any other for it to say who is who where an attribute is judged.
 SURE = 0.5
+# Clothes are seen where the likeliest garment in the likeliest colour has at least the first probability. Where next to
+# nothing of her is below her head (in areas of the head's box), it takes the second to say that nothing is wrong.
+_READ, _READ_COVERED, _COVERED = 0.3, 0.7, 0.25
 
 
 @dataclass(frozen=True)
@@ -50,52 +55,61 @@ class Bleed(Check):
         if blind.margin.get(name, 99.0) < SURE and not self._alike(context, blind, foreign):
             reason = f"nothing but her {self.words} says which of them is {name}"
             return self.not_measurable(reason, name, **evidence)
-        answers = person.seen
-        if self.hidden(answers) or not answers:
+        if not person.seen or self.hidden(person):
             return self.not_measurable(f"{name}'s {self.words} cannot be seen", name, **evidence)
-        return self._compare(character, answers, foreign, evidence)
+        return self._compare(character, person, foreign, evidence)
 
     def _alike(self, context: Context, who: Assignment, foreign: dict[str, dict[str, str]]) -> bool:
         """Whether the answer is the same whichever of the matched people it is, as for a copy of somebody else."""
         verdicts = set()
         for index in who.matches.values():
-            seen = context.people[index].seen
-            scores = {name: sum(probability(seen, name, w) or 0.0 for w in words) for name, words in foreign.items()}
-            verdicts.add(
-                any(score >= getattr(self.thresholds, name) for name, score in scores.items() if foreign[name])
-            )
+            scores = _scores(context.people[index].seen, foreign)
+            verdicts.add(any(score >= getattr(self.thresholds, name) for name, score in scores.items()))
         return len(verdicts) == 1
 
-    def hidden(self, answers: Answers) -> bool:
+    def hidden(self, person: Person) -> bool:
         """Whether what is judged was not seen."""
-        return all(attribute not in answers for attribute in self.attributes)
+        return all(attribute not in person.seen for attribute in self.attributes)
+
+    def covered(self, person: Person) -> bool:
+        """Whether too little of what is judged was seen to say that nothing is wrong."""
+        del person
+        return False
 
     def _compare(
-        self, character: Character, answers: Answers, foreign: dict[str, dict[str, str]], evidence: dict[str, Any]
+        self, character: Character, person: Person, foreign: dict[str, dict[str, str]], evidence: dict[str, Any]
     ) -> Finding:
-        name, worst, score, unread = character.name, None, 0.0, []
-        for attribute, values in foreign.items():
-            odds = {word: probability(answers, attribute, word) for word in values}
-            unread += [word for word, value in odds.items() if value is None]
-            known = {word: value for word, value in odds.items() if value is not None}
-            evidence[attribute] = read(answers, attribute)
-            if not known:
-                continue
-            total = sum(known.values())
-            score = max(score, total)
-            if total >= getattr(self.thresholds, attribute):
-                worst = max(known, key=known.__getitem__)
-                evidence["whose"] = values[worst]
-        if len(unread) == sum(map(len, foreign.values())):
-            return self.not_measurable(f"this profile has no words for {unread[0]!r}", name, **evidence)
+        name, answers, worst = character.name, person.seen, None
+        scores = _scores(answers, foreign)
+        evidence |= {attribute: read(answers, attribute) for attribute in foreign}
+        if not scores:
+            unread = next(word for values in foreign.values() for word in values)
+            return self.not_measurable(f"this profile has no words for {unread!r}", name, **evidence)
+        for attribute, score in scores.items():
+            if score >= getattr(self.thresholds, attribute):
+                worst = max(foreign[attribute], key=lambda word: probability(answers, attribute, word) or 0.0)
+                evidence["whose"] = foreign[attribute][worst]
+        score = max(scores.values())
         if worst:
             thing = worst if self.topic == "outfit" else f"{worst} {self.words}"
             reason = f"{name} wears {evidence['whose']}'s {thing}"
             return self.finding(
                 Verdict.FAILS, reason, character=name, severity=Severity.CLEAR, score=score, evidence=evidence
             )
+        if self.covered(person):
+            return self.not_measurable(f"too little of {name}'s {self.words} can be seen", name, **evidence)
         reason = f"nobody else's {self.words} on {name}"
         return self.finding(Verdict.HOLDS, reason, character=name, score=score, evidence=evidence)
+
+
+def _scores(answers: Answers, foreign: dict[str, dict[str, str]]) -> dict[str, float]:
+    """How likely each attribute is another's; only of those that others own and this profile has words for."""
+    scores = {}
+    for attribute, values in foreign.items():
+        odds = [value for word in values if (value := probability(answers, attribute, word)) is not None]
+        if odds:
+            scores[attribute] = sum(odds)
+    return scores
 
 
 def foreign_values(context: Context, character: Character, attribute: str) -> dict[str, str]:
@@ -136,10 +150,35 @@ class EyeBleed(Bleed):
 
 @dataclass(frozen=True)
 class OutfitBleed(Bleed):
-    """Fails when a character wears the clothes of another one. Any of her own outfits holds, and so does a new one."""
+    """Fails when a character wears the clothes of another one. Any of her own outfits holds, and so does a new one.
+
+    Clothes that are too covered to be read are not judged.
+    """
 
     name: ClassVar[str] = "outfit_bleed"
     version: ClassVar[str] = "2"
     topic: ClassVar[str] = "outfit"
     attributes: ClassVar[tuple[str, ...]] = ("outfit",)
     words: ClassVar[str] = "clothes"
+
+    def hidden(self, person: Person) -> bool:
+        """See the base class."""
+        return super().hidden(person) or _sure(person) < _READ
+
+    def covered(self, person: Person) -> bool:
+        """See the base class; what is read surely was seen, whatever covers her."""
+        return _sure(person) < _READ_COVERED and below_head(person) < _COVERED
+
+
+def _sure(person: Person) -> float:
+    """Probability of the likeliest garment in the likeliest colour."""
+    return max(person.seen["outfit"]) * max(person.seen["outfit_color"])
+
+
+def below_head(person: Person) -> float:
+    """How much of a person is right below her head, in areas of the head's box; 1 where no head was found."""
+    if person.head is None:
+        return 1.0
+    x0, y0, x1, y1 = person.head.box
+    seen = person.mask[max(round(y1), 0) :, max(round(x0), 0) : max(round(x1), 0)]
+    return float(np.count_nonzero(seen)) / max((x1 - x0) * (y1 - y0), 1.0)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from benchmarks.accuracy.measure import Counts, figures
 from benchmarks.detectors.answers import answers_of
 from benchmarks.detectors.cases import Case, character
@@ -56,3 +58,15 @@ def test_both_ways_of_counting_read_the_same_finding() -> None:
     counts.add(case, Context((256, 256), 1.0, expectation, (), Assignment({}, kind="clear")), said)
     assert figures(counts, "hands", ("lost",))["n"] == 1
     assert figures(counts, "hands_as_drawn", ("lost",))["precision"] == 0
+
+
+def test_clothes_behind_somebody_else_are_hidden_whatever_they_are() -> None:
+    bled = draw(Scene((KEI, KANA), "apart", failures=(Failure("outfit", 0),), seed=3))
+    asked = Expectation(CAST, "apart", False, "middle", ("outfit_bleed",))
+    assert answers_of(bled, asked)["outfit_bleed", "kei"] == "fails"
+    kei = bled.people[0]
+    body = kei.parts["body"] & (np.cumsum(kei.parts["body"]).reshape(kei.mask.shape) <= 300)
+    covered = replace(kei, parts={**kei.parts, "body": body, "arm": np.zeros_like(kei.mask)})
+    for people in ((covered, bled.people[1]), (replace(covered, look=KEI), bled.people[1])):
+        found = answers_of(replace(bled, people=people), asked)
+        assert (found["outfit_bleed", "kei"], found["outfit_bleed", "kana"]) == ("hidden", "holds")
