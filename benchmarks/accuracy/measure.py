@@ -20,21 +20,18 @@ NEAR_MISSES = (
     "ribbon", "hat", "twin tails", "overlapping ahoge", "arms crossed", "arms behind", "three or four",
 )  # fmt: skip
 SPLITS = (*SOLO_POSES, *PAIR_POSES, *DISTANCES)
+# Checks whose truth leaves out what nobody can tell, besides hands; each is also counted as drawn.
+_BY_LOOKS = ("ahoge_bleed", "ahoge_missing", "cast", "hair_bleed", "eye_bleed", "outfit_bleed", "pose")
 # Besides each check with ``fails`` as positive: (name, check, truths and answers that are positive).
 VARIANTS = (
     ("ahoge_tuft", "ahoge_bleed", ("minor", "fails")),
     ("hands_lost", "hands", ("lost",)),
     ("hands_fused", "hands", ("fused",)),
     ("hands_lost_as_drawn", "hands_as_drawn", ("lost",)),
-    ("ahoge_bleed_as_drawn", "ahoge_bleed_as_drawn", ("fails",)),
-    ("ahoge_missing_as_drawn", "ahoge_missing_as_drawn", ("fails",)),
+    *((f"{check}_as_drawn", f"{check}_as_drawn", ("fails",)) for check in _BY_LOOKS),
 )
 # A truth that another check's findings are compared with, besides that check's own; see ``Case.truth``.
-ANSWERED_BY = {
-    "hands_as_drawn": "hands",
-    "ahoge_bleed_as_drawn": "ahoge_bleed",
-    "ahoge_missing_as_drawn": "ahoge_missing",
-}
+ANSWERED_BY = {f"{check}_as_drawn": check for check in ("hands", *_BY_LOOKS)}
 # A check that has a stricter name of its own for what counts.
 POSITIVE = {"hands": ("lost", "fused")}
 BINS = 10

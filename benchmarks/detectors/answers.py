@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import permutations
+
 from benchmarks.detectors.truths import Drawn, arms_of, drawn, face_of, fused, ghost_of, kinds_of, limbs_of, scale_of
 from benchmarks.miniature.truth import Drawing
 from detectors import Character, Expectation
@@ -29,13 +32,49 @@ Truth = dict[tuple[str, str | None], str | None]
 
 def answers_of(drawing: Drawing, expectation: Expectation) -> Truth:
     """The right answer by (check, character); see :class:`benchmarks.detectors.cases.Case`."""
-    truth: Truth = {("cast", None): _cast(drawing, expectation), ("pose", None): _pose(drawing, expectation)}
+    everybody = readings(drawing, expectation)
+    truth: Truth = {
+        ("cast", None): _agreed(_cast(drawing, expectation, who) for who in everybody),
+        ("cast_as_drawn", None): _cast(drawing, expectation, everybody[0]),
+        ("pose", None): _agreed(_pose(drawing, expectation, who) for who in everybody),
+        ("pose_as_drawn", None): _pose(drawing, expectation, everybody[0]),
+    }
     if len(expectation.cast) >= 2 and expectation.contact:
         truth["fusion", None] = "fails" if fused(drawing) else "holds"
     for index, member in enumerate(expectation.cast):
         if index < len(drawing.scene.people):
             truth |= _about(drawing, expectation, index, member)
     return truth
+
+
+def readings(drawing: Drawing, expectation: Expectation) -> list[tuple[int, ...]]:
+    """Who of the drawn people each of the cast is: as drawn, then each way in which all look most like themselves.
+
+    Somebody drawn with most of another one's attributes looks like that other one, and which of both is meant nobody
+    can tell. The ahoge counts as the attributes of :data:`LOOKS` do.
+    """
+    cast, people = expectation.cast, drawing.scene.people
+    as_drawn = tuple(range(min(len(cast), len(people))))
+    if len(people) < len(cast):
+        return [as_drawn]
+    shown = [drawn(drawing, index) for index in range(len(people))]
+    alike = [[_alike(one, expectation, member) for one in shown] for member in cast]
+    ways = {who: sum(alike[c][p] for c, p in enumerate(who)) for who in permutations(range(len(people)), len(cast))}
+    best = max(ways.values())
+    return [as_drawn, *(who for who, score in ways.items() if score == best and who != as_drawn)]
+
+
+def _alike(shown: Drawn, expectation: Expectation, member: Character) -> int:
+    """How many of a character's attributes, as asked for and with the ahoge, somebody shows."""
+    attributes = changed(member.attributes, expectation.changed(member.name))
+    own = sum(value(shown, name) in attributes.values(name) for name in LOOKS)
+    return own + (shown.ahoge == ("ahoge" if member.attributes.ahoge else "none"))
+
+
+def _agreed(answers: Iterable[str | None]) -> str | None:
+    """The answer that all give; ``None`` where they differ."""
+    given = set(answers)
+    return given.pop() if len(given) == 1 else None
 
 
 def _about(drawing: Drawing, expectation: Expectation, index: int, member: Character) -> Truth:
@@ -48,7 +87,9 @@ def _about(drawing: Drawing, expectation: Expectation, index: int, member: Chara
     everybody = {drawn(drawing, i).ahoge for i in range(min(len(drawing.scene.people), len(expectation.cast)))}
     truth[check, name] = as_drawn if told or len(everybody) == 1 else None
     for check, attributes in BLEED.items():
-        truth[check, name] = _bleed(shown, expectation, member, attributes)
+        people = [drawn(drawing, who[index]) for who in readings(drawing, expectation)]
+        said = [_bleed(one, expectation, member, attributes) for one in people]
+        truth[check, name], truth[f"{check}_as_drawn", name] = _agreed(said), said[0]
     drawn_as = truth["hands_as_drawn", name] = _hands(drawing, index)
     lost_with_arm = "missing_arm" in kinds_of(drawing, index) and drawn_as != "lost"
     truth["hands", name] = None if lost_with_arm or not told else drawn_as
@@ -131,7 +172,7 @@ def _followed(shown: Drawn, member: Character, asked: dict[str, str]) -> str | N
     return "fails" if all(value(shown, name) in member.attributes.values(name) for name in missed) else "minor"
 
 
-def _pose(drawing: Drawing, expectation: Expectation) -> str | None:
+def _pose(drawing: Drawing, expectation: Expectation, who: tuple[int, ...]) -> str | None:
     scene = drawing.scene
     if len(drawing.people) != len(expectation.cast) or len(scene.people) != len(expectation.cast):
         return None  # with too few or too many people, what the pose is is a matter of taste
@@ -139,23 +180,24 @@ def _pose(drawing: Drawing, expectation: Expectation) -> str | None:
         return None
     if scene.pose.replace(" ", "_") != expectation.pose:
         return "fails"
-    return "fails" if expectation.below and expectation.below != expectation.cast[0].name else "holds"
+    below = [member.name for member in expectation.cast].index(expectation.below) if expectation.below else None
+    return "holds" if below is None or who[below] == 0 else "fails"
 
 
-def _cast(drawing: Drawing, expectation: Expectation) -> str | None:
-    people, asked = drawing.scene.people, expectation.cast
+def _cast(drawing: Drawing, expectation: Expectation, who: tuple[int, ...]) -> str | None:
+    asked = expectation.cast
     areas = [float(person.mask.sum()) for person in drawing.people]
     if min(areas) < _MIN_PERSON * scale_of(drawing) ** 2:
         return None
-    if any(_doubled(drawing, expectation, index) for index in range(min(len(people), len(asked)))):
+    if any(_doubled(drawn(drawing, person), expectation, index) for index, person in enumerate(who)):
         return "fails"
     there = len(drawing.people)
     return "fails" if there < len(asked) or (there > len(asked) and not expectation.bystanders) else "holds"
 
 
-def _doubled(drawing: Drawing, expectation: Expectation, index: int) -> bool:
+def _doubled(shown: Drawn, expectation: Expectation, index: int) -> bool:
     """Whether one of the cast is wholly another; see ``copies`` of :class:`detectors.assignment.Assignment`."""
-    shown, own = drawn(drawing, index), expectation.cast[index].attributes
+    own = expectation.cast[index].attributes
     for other in expectation.cast:
         theirs = other.attributes
         differing = {name for name in LOOKS if set(theirs.values(name)) != set(own.values(name))}

@@ -49,7 +49,8 @@ class Case:
         truth: right answer by (check, character); ``holds``, ``minor``, ``fails``, or for hands their worst state, or
             ``hidden`` behind the back, as clothes that are covered are. ``None`` where nobody could tell: of ahoge and
             hands, whose they are where she looks at least as much like another of the cast (and heads differ), and
-            whether a hand is lost where its whole arm is missing, which ``limbs`` counts. ``…_as_drawn`` has what is
+            whether a hand is lost where its whole arm is missing, which ``limbs`` counts; of cast, bleed and pose,
+            what differs between how the cast is drawn and how it looks most like itself. ``…_as_drawn`` has what is
             drawn there too.
         outcome: the right kind of assignment, ``clear``, ``swap``, ``blend``, ``dominance`` or ``drift``; ``None``
             where heads are hidden or people are missing.

@@ -70,3 +70,19 @@ def test_clothes_behind_somebody_else_are_hidden_whatever_they_are() -> None:
     for people in ((covered, bled.people[1]), (replace(covered, look=KEI), bled.people[1])):
         found = answers_of(replace(bled, people=people), asked)
         assert (found["outfit_bleed", "kei"], found["outfit_bleed", "kana"]) == ("hidden", "holds")
+
+
+def test_who_looks_wholly_like_another_is_judged_as_neither() -> None:
+    asked = Expectation(CAST, "piggyback", True, "middle", ("cast",), below="kei")
+    told = answers_of(draw(Scene((KEI, replace(KANA, eye_color="blue")), "piggyback", seed=3)), asked)
+    assert (told["eye_bleed", "kana"], told["cast", None], told["pose", None]) == ("fails", "holds", "holds")
+    # Each wears all that is the other's but the eyes: either the roles are reversed, or nearly everything bled.
+    turned = (replace(KANA, eye_color="blue"), replace(KEI, eye_color="red"))
+    found = answers_of(draw(Scene(turned, "piggyback", seed=3)), asked)
+    for check in ("hair_bleed", "eye_bleed", "outfit_bleed"):
+        assert found[check, "kei"] is None
+    assert (found["hair_bleed_as_drawn", "kei"], found["eye_bleed_as_drawn", "kei"]) == ("fails", "holds")
+    assert (found["pose", None], found["pose_as_drawn", None]) == (None, "holds")
+    # Two who are both wholly Kana are a fault whoever they are.
+    twice = answers_of(draw(Scene((KANA, KANA), "piggyback", seed=3)), asked)
+    assert (twice["cast", None], twice["hair_bleed", "kei"]) == ("fails", "fails")
