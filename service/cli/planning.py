@@ -73,7 +73,7 @@ def planned(
     if not options.stop:
         for sentence in sentences(taken):
             say(sentence)
-        return Planned(planned_request(request, taken.plan), facts)
+        return Planned(planned_request(request, taken.plan, taken.measured), facts)
     if as_json:
         print_json(facts)
     else:
@@ -98,7 +98,8 @@ def sentences(estimate: Estimate) -> list[str]:
     said[0] += f"{there}; {duration(estimate.hours)}, {megabytes(estimate.disk_bytes)}{cost}"
     said.append(
         f"measured on {measured.device}: {measured.image_s:.3g} s an image (generating {measured.generate_s:.3g}, "
-        f"judging {measured.judge_s:.3g}, storing {measured.store_s:.2g}), {measured.swap_s:.2g} s a checkpoint"
+        f"judging {measured.judge_s:.3g}, storing {measured.store_s:.2g}; {measured.batch_size} at once), "
+        f"{measured.swap_s:.2g} s a checkpoint"
     )
     if plan.left_out:
         said.append(f"left out: {'; '.join(plan.left_out)} (--full takes everything)")

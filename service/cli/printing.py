@@ -116,6 +116,8 @@ def print_answer(result: Mapping[str, Any], request: EvaluationRequest) -> None:
         )
     for check, reason in result["unanswered"].items():
         console.print(Text(f"{check.replace('_', ' ')} is in no rate: {reason}."))
+    for note in result["notes"]:
+        console.print(Text(f"Note: {note}."))
     for problem in result["problems"][:_PROBLEMS_TOLD]:
         console.print(Text(f"Went wrong: {problem} (run the same command to try again)"))
     if len(result["problems"]) > _PROBLEMS_TOLD:

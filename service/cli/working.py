@@ -108,6 +108,7 @@ def answer(
         state = space.evaluations.state(evaluation.id)
         result = space.evaluations.leaderboard(evaluation.id, use)
         result["problems"] = list(state.problems)
+        result["notes"] = list(state.notes)
         result["changing_nothing"] = list(state.changing_nothing)
         result["report"] = str(space.write_report(evaluation.id))
         if estimate is not None:

@@ -14,7 +14,7 @@ from service.estimates.figures import Measurement
 from service.evaluations.executor import Models
 from service.evaluations.keys import digest
 from service.evaluations.requests import EvaluationRequest
-from service.generation.port import ImageRequest
+from service.generation.port import Halving, ImageRequest
 from service.storage.files import whole_file
 from service.storage.images import ImageStore
 
@@ -56,7 +56,7 @@ def measure(models: Models, images: ImageStore, request: EvaluationRequest, chec
     name, is_gpu = device_of(generator.fingerprint())
     return Measurement(
         device=name,
-        batch_size=size,
+        batch_size=min(size, generator.at_once) if isinstance(generator, Halving) else size,
         overlaps=is_gpu,
         open_s=ready - began,
         generate_s=(generated - ready) / size,

@@ -61,7 +61,7 @@ class EstimateService:
         price: float | None = None,
     ) -> Estimate:
         """What a plan takes; images that an earlier evaluation of the same plan has made are not counted again."""
-        existing = self._space.evaluations.find(planned_request(request, plan))
+        existing = self._space.evaluations.find(planned_request(request, plan, measured))
         there = self._space.evaluations.state(existing.id).progress.generated if existing else 0
         if existing and plan.budget is not None and existing.status == Status.FINISHED:
             plan = replace(plan, budget=there)  # it was decided for less
@@ -113,7 +113,8 @@ class EstimateService:
         return [taken, *(each for each in estimates if each is not taken)]
 
 
-def planned_request(request: EvaluationRequest, plan: Plan) -> EvaluationRequest:
-    """The request for a plan's part of the grid."""
+def planned_request(request: EvaluationRequest, plan: Plan, measured: Measurement) -> EvaluationRequest:
+    """The request for a plan's part of the grid, with no larger batches than the warm-up could make."""
     chosen = tuple(each.id for each in plan.checkpoints)
-    return request.model_copy(update={"suite": plan.suite, "checkpoints": chosen})
+    batch_size = min(request.batch_size, measured.batch_size)
+    return request.model_copy(update={"suite": plan.suite, "checkpoints": chosen, "batch_size": batch_size})

@@ -11,9 +11,11 @@ from service.database.models import Checkpoint
 from service.errors import InvalidInput, NotFound
 from service.evaluations.requests import EvaluationRequest, parse_clip, parse_extra
 from service.evaluations.workspace import Workspace
-from service.generation.cards import choose_batch_size, choose_card
+from service.generation import fitting_batch
+from service.generation.cards import CPU_BATCH
 from service.generation.comfyui import is_comfyui
 from service.generation.original import is_single_file, whole_paths
+from service.generation.port import GenerationSettings
 from service.settings import IMAGES_PREFIX, Settings
 from service.storage import repository
 from service.suites import Suite
@@ -131,18 +133,21 @@ def make_request(
 ) -> EvaluationRequest:
     """The request for these checkpoints with what the operator has set.
 
-    Without a batch size the one that fits this machine's card is taken.
+    Without a batch size the one that fits this base on this machine's card is taken.
+
+    Raises:
+        BaseNotFound, UnusableBase: it depends on the base, which is not there or no base.
     """
+    base = _whole_path(settings.whole_base)
     if batch_size is None:
-        size = suite.generation
-        batch_size = choose_batch_size(size.width, size.height, choose_card(settings.card, settings.device))
+        batch_size = _fitting_batch(settings, suite, base)
     weights = settings.detector_weights
     calibrated = load(settings.data_dir, settings.detector_profile)
     clip = ":".join(map(str, parse_clip(settings.detector_clip))) if settings.detector_clip else None
     return EvaluationRequest(
         suite=suite,
         checkpoints=tuple(checkpoint.id for checkpoint in checkpoints),
-        base=_whole_path(settings.whole_base),
+        base=base,
         extra=tuple(parse_extra(text) for text in settings.extra_loras),
         scale=scale,
         device=settings.device,
@@ -155,6 +160,13 @@ def make_request(
         calibration=calibrated.to_json() if calibrated else None,
         detector_clip=clip,
     )
+
+
+def _fitting_batch(settings: Settings, suite: Suite, base: str) -> int:
+    if base.startswith(IMAGES_PREFIX):
+        return CPU_BATCH  # they exist: they are only looked at
+    pictured = GenerationSettings(**suite.generation.model_dump())
+    return fitting_batch(base, pictured, card=settings.card, device=settings.device, dtype=settings.dtype)
 
 
 def _whole_path(base: str) -> str:

@@ -18,10 +18,11 @@ KEPT = 256
 
 @dataclass(frozen=True)
 class Counts:
-    """What there is to count in an evaluation, and what went wrong with its batches."""
+    """What there is to count in an evaluation, what went wrong with its batches, and what was done otherwise."""
 
     progress: Progress
     problems: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 class Counting:
@@ -48,7 +49,8 @@ class Counting:
             if known is not None:
                 return known
             progress = repository.progress(session, evaluation.id)
-            found = Counts(progress, tuple(repository.problems(session, evaluation.id)))
+            wrong = tuple(repository.problems(session, evaluation.id))
+            found = Counts(progress, wrong, tuple(repository.notes(session, evaluation.id)))
             with self._guard:
                 self._kept[evaluation.id] = evaluation.revision, found
                 while len(self._kept) > KEPT:

@@ -25,7 +25,7 @@ from service.evaluations.ledger.repository import Judged, LeaseLost
 from service.evaluations.requests import EvaluationRequest
 from service.evaluations.rounds import next_rows
 from service.generation.images import changes_nothing
-from service.generation.port import ImageRequest, Pixels, Prefetching, Reading
+from service.generation.port import Halving, ImageRequest, Pixels, Prefetching, Reading
 from service.storage.checkpoints import CheckpointRegistry
 from service.storage.images import ImageStore
 from service.storage.repository import find_images
@@ -98,6 +98,7 @@ class _Made:
         fresh: pixels of the others, and why they are no pictures if they are none.
         lost: keys of rows whose files are gone.
         problems: what is wrong with the cells that got no image, though the others did.
+        note: what was done otherwise than asked.
         started: when the batch was begun, in seconds of the monotonic clock.
     """
 
@@ -107,17 +108,19 @@ class _Made:
     fresh: dict[int, tuple[Pixels, str | None]]
     lost: set[str]
     problems: list[str]
+    note: str | None
     started: float
 
 
 @dataclass(frozen=True)
 class _Kept:
-    """A batch with its recorded images by cell id, the pixels at hand by file name, and what went wrong with others."""
+    """A batch with its recorded images by cell id, the pixels at hand by file name, and what is to be said of it."""
 
     batch: Batch
     images: dict[int, Image]
     fresh: dict[str, Pixels]
     problems: list[str]
+    note: str | None
     started: float
 
 
@@ -210,7 +213,8 @@ class _Work:
         pairs = list(zip(missing, generated, strict=True))
         fresh = {cell.id: made for cell, made in pairs if not isinstance(made, BleedcheckError)}
         problems = [describe(made) for _, made in pairs if isinstance(made, BleedcheckError)]
-        return _Made(batch, keys, rows, fresh, lost, problems, started)
+        note = self._generator.halved if missing and isinstance(self._generator, Halving) else None
+        return _Made(batch, keys, rows, fresh, lost, problems, note, started)
 
     def _keep_and_judge(self, made: _Made, encoders: ThreadPoolExecutor) -> None:
         """What is done with a batch while the next one is generated."""
@@ -232,7 +236,7 @@ class _Work:
             kept = ledger.store_images(session, made.batch, self._name, rows, made.lost)
         self._look_for_change(made.batch.contender)
         self._report()
-        return _Kept(made.batch, kept, fresh, made.problems, made.started)
+        return _Kept(made.batch, kept, fresh, made.problems, made.note, made.started)
 
     def _key(self, contender: Contender, cell: Cell) -> str:
         sha256 = contender.checkpoint.sha256 if contender.checkpoint else None
@@ -324,7 +328,7 @@ class _Work:
             for (cell, image, key, _), verdicts in zip(unseen, judged, strict=True):
                 detections[cell.id] = ledger.store_detection(session, image.sha256, key, verdicts)
             seconds = time.monotonic() - made.started
-            ledger.finish_batch(session, made.batch, self._name, detections, seconds, problem)
+            ledger.finish_batch(session, made.batch, self._name, detections, seconds, problem, made.note)
         self._report()
 
     def _pixels(self, made: _Kept, image: Image) -> Pixels:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import cast
 
-from sqlalchemy import and_, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, func, or_, select, update
 from sqlalchemy.orm import Session, selectinload
 
 from detectors import Measure
@@ -90,7 +90,16 @@ def touch(session: Session, evaluation_ids: Collection[str]) -> None:
 
 def problems(session: Session, evaluation_id: str) -> Sequence[str]:
     """What went wrong with batches, each message once, in the order of the plan."""
-    query = select(Batch.error).where(Batch.evaluation_id == evaluation_id, Batch.error.is_not(None))
+    return _messages(session, evaluation_id, Batch.status != FINISHED)
+
+
+def notes(session: Session, evaluation_id: str) -> Sequence[str]:
+    """What was done otherwise than asked with batches that succeeded, each message once, in the order of the plan."""
+    return _messages(session, evaluation_id, Batch.status == FINISHED)
+
+
+def _messages(session: Session, evaluation_id: str, of: ColumnElement[bool]) -> Sequence[str]:
+    query = select(Batch.error).where(Batch.evaluation_id == evaluation_id, Batch.error.is_not(None), of)
     return list(dict.fromkeys(str(error) for error in session.scalars(query.order_by(Batch.position))))
 
 

@@ -118,6 +118,9 @@ class EvaluationOut(BaseModel):
     scenarios: list[str] = Field(description="Names of the suite's scenarios.", examples=[["together", "hug"]])
     seeds: list[int] = Field(description="The seeds.", examples=[[7, 13, 99]])
     problems: list[str] = Field(description="What went wrong with single batches.")
+    notes: list[str] = Field(
+        description="What was done otherwise than asked, though it succeeded: such as fewer images at once."
+    )
     changing_nothing: list[str] = Field(
         description="Checkpoints whose first image is the base model's own: most likely they were not applied."
     )
@@ -152,6 +155,7 @@ class EvaluationOut(BaseModel):
             scenarios=[scenario["name"] for scenario in suite["scenarios"]],
             seeds=suite["seeds"],
             problems=list(state.problems),
+            notes=list(state.notes),
             changing_nothing=list(state.changing_nothing),
         )
 

@@ -30,6 +30,7 @@ class EvaluationState:
         changing_nothing: labels of checkpoints whose first image is the control's own.
         contenders: the control first, then checkpoints in the order of the plan.
         seconds_left: how long it will still take at its pace; ``None`` unless it is running and that can be told.
+        notes: what was done otherwise than asked, though it succeeded, each message once.
     """
 
     evaluation: Evaluation
@@ -38,6 +39,7 @@ class EvaluationState:
     changing_nothing: tuple[str, ...]
     contenders: tuple[Contender, ...] = ()
     seconds_left: float | None = None
+    notes: tuple[str, ...] = ()
 
 
 def state_of(session: Session, evaluation: Evaluation, counting: Counting) -> EvaluationState:
@@ -52,6 +54,7 @@ def state_of(session: Session, evaluation: Evaluation, counting: Counting) -> Ev
         tuple(_label(names, contender) for contender in contenders if contender.changes_nothing),
         tuple(contenders),
         _time_left(session, evaluation),
+        counts.notes,
     )
 
 
@@ -102,4 +105,6 @@ def facts_of(state: EvaluationState, request: EvaluationRequest) -> dict[str, st
         facts["change nothing"] = f"{', '.join(state.changing_nothing)}: the first image is the base model's own"
     for number, problem in enumerate(state.problems, start=1):
         facts[f"problem {number}"] = problem
+    for number, note in enumerate(state.notes, start=1):
+        facts[f"note {number}"] = note
     return facts

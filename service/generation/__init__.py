@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from service.generation.bases import licence_notice
 from service.generation.images import changes_nothing, invalid_reason
-from service.generation.opening import open_generator
+from service.generation.opening import fitting_batch, open_generator
 from service.generation.port import (
     GENERATOR_VERSION,
     GeneratedImage,
@@ -20,6 +20,7 @@ __all__ = [
     "Generator",
     "ImageRequest",
     "changes_nothing",
+    "fitting_batch",
     "invalid_reason",
     "licence_notice",
     "open_generator",

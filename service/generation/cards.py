@@ -6,15 +6,18 @@ a usual LoRA changes. Each smaller setting gives one of these up, and says what 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from service.generation.errors import UnusableSettings
 
 _GIB = 2**30
 _MEGAPIXEL = 1024 * 1024
-_WORKING_GIB = 6
-"""What is left for the pictures themselves and the detectors, beside a base's weights."""
+_RESERVED_GIB = 2.0
+"""For CUDA itself, the detectors and gaps between allocations, where a base's needs are reckoned."""
+_ENCODING_GIB = 0.5
+"""For what the text models compute with while they read a prompt."""
 MOST_IMAGES = 16
 CPU_BATCH = 4
 
@@ -32,6 +35,8 @@ class Card:
         streams: whether the denoiser's blocks come from the computer's memory one after the other, at every step.
         compiles: whether the denoiser's blocks are compiled.
         cost: what it costs, in words.
+        reads_on_cpu: whether text models that the card has no room for read prompts on the processor.
+        images: of one batch at the size that was reckoned with, where that was done for this base.
     """
 
     name: str
@@ -42,9 +47,13 @@ class Card:
     streams: bool = False
     compiles: bool = True
     cost: str = "nothing"
+    reads_on_cpu: bool = False
+    images: int | None = None
 
     def batch_size(self, width: int, height: int) -> int:
         """Images that are generated together, 1 to 16."""
+        if self.images is not None:
+            return self.images
         return max(1, min(MOST_IMAGES, self.megapixels * _MEGAPIXEL // (width * height)))
 
 
@@ -79,6 +88,11 @@ CARDS = (
     ),
 )
 """From the largest to the smallest."""
+_NAMED = {card.name: card for card in CARDS}
+_NOMINAL_GIB = {"24gb": 23.4, "12gb": 11.7, "8gb": 7.8, "6gb": 5.85}
+"""What a card of that name has left beside a desktop."""
+_SHARED_MEGAPIXELS = 8
+"""Of a batch whose denoiser is streamed: the more pictures share a pass over the bus, the better."""
 CPU = Card("cpu", 0.0, 1, compiles=False)
 NAMES = ("auto", *(card.name for card in CARDS))
 
@@ -92,26 +106,82 @@ def card_of(total_bytes: int) -> Card:
     return next(card for card in CARDS if total_bytes / _GIB >= card.least_gib)
 
 
-def card_for(total_bytes: int, denoiser_bytes: int, text_bytes: int) -> Card:
-    """The setting for a base of another size than Anima, by what its weights take on a card of so much memory.
+@dataclass(frozen=True)
+class Demand:
+    """What a base of another size than Anima needs of a card, in bytes, for pictures of one size.
 
-    >>> [card_for(gib * 2**30, 22 * 2**30, 9 * 2**30).name for gib in (80, 48, 24)]
-    ['large', '12gb', '6gb']
+    Attributes:
+        denoiser: its weights.
+        texts: weights of the text models.
+        streamed: what of the denoiser is on the card at a time where its blocks are streamed.
+        image: what the denoiser computes with, for each image of a batch.
+        decoding: what the VAE needs for one picture, itself included; pictures are decoded one by one.
+        megapixels: of one picture.
     """
-    room = total_bytes - _WORKING_GIB * _GIB
-    if 2 * denoiser_bytes + text_bytes <= room:
-        return CARDS[0]
-    named = {card.name: card for card in CARDS}
-    return named["12gb"] if denoiser_bytes + text_bytes <= room else named["6gb"]
+
+    denoiser: int
+    texts: int
+    streamed: int
+    image: int
+    decoding: int
+    megapixels: float
+
+    def images(self, room: int) -> int:
+        """How many images fit at once into so many bytes; 0 if not even one does."""
+        return 0 if room < self.decoding else room // self.image
+
+    def ram(self, card: Card) -> int:
+        """Bytes of the computer's memory that a setting takes, beside what everything takes."""
+        copy = 0 if card.keeps_base else self.denoiser
+        return copy + (self.denoiser if card.streams else 0) + (0 if card.keeps_text else self.texts)
 
 
-def choose_card(name: str = "auto", device: str = "auto", weights: tuple[int, int] | None = None) -> Card:
+def card_for(total_bytes: int, demand: Demand) -> Card:
+    """The setting for a base of another size than Anima, by what its parts take on a card of so much memory.
+
+    The text models visit while no picture is made, so that the larger of both has to fit beside the denoiser. Where
+    they do not, the CPU reads the prompts, once each, which costs less than a denoiser that crosses the bus every step.
+
+    >>> def named(gib: int) -> str:
+    ...     card = card_for(gib * 2**30, Demand(22 * 2**30, 9 * 2**30, 3 * 2**30, 2**30, 3 * 2**30, 1.0))
+    ...     return f"{card.name}, {card.images} images"
+    >>> [named(gib) for gib in (80, 48, 24, 8)]
+    ['large, 8 images', '12gb, 8 images', '6gb, 8 images', '6gb, 3 images']
+    """
+    room = total_bytes - int(_RESERVED_GIB * _GIB)
+    reading = demand.texts + int(_ENCODING_GIB * _GIB)
+    most = max(1, int(min(MOST_IMAGES, card_of(total_bytes).megapixels / demand.megapixels)))
+    whole = demand.images(room - 2 * demand.denoiser - demand.texts)
+    if whole:
+        return replace(_NAMED["large"], images=min(most, whole))
+    kept = demand.images(room - demand.denoiser)
+    if kept:
+        on_cpu = demand.denoiser + reading > room
+        cost = f"{_gib(demand.denoiser)} cross the bus for each checkpoint, and "
+        cost += "prompts are read by the CPU" if on_cpu else f"{_gib(demand.texts)} for each new prompt"
+        return replace(_NAMED["12gb"], images=min(most, kept), reads_on_cpu=on_cpu, cost=cost)
+    shared = max(1, int(min(MOST_IMAGES, _SHARED_MEGAPIXELS / demand.megapixels)))
+    on_cpu = demand.streamed + reading > room
+    return replace(
+        _NAMED["6gb"],
+        images=max(1, min(shared, demand.images(room - demand.streamed))),
+        reads_on_cpu=on_cpu,
+        cost=f"{_gib(demand.denoiser)} cross the bus at every step of a batch, and checkpoints are folded by the CPU"
+        + (", which reads the prompts too" if on_cpu else ""),
+    )
+
+
+def _gib(size: int) -> str:
+    return f"{size / _GIB:.1f} GiB"
+
+
+def choose_card(name: str = "auto", device: str = "auto", demand: Callable[[], Demand | None] | None = None) -> Card:
     """The setting of that name, or the one that fits this machine's card.
 
     Args:
-        name: one of :data:`NAMES`.
+        name: one of :data:`NAMES`. For a base of another size than Anima a card of that memory is meant.
         device: as for :func:`service.generation.open_generator`.
-        weights: bytes of the denoiser and of the text models, of a base of another size than Anima.
+        demand: what a base of another size than Anima needs; asked only where there is a GPU.
 
     Raises:
         UnusableSettings: there is none of that name.
@@ -120,13 +190,15 @@ def choose_card(name: str = "auto", device: str = "auto", weights: tuple[int, in
         raise UnusableSettings(f"card {name!r} is not known; use one of {', '.join(NAMES)}")
     if not has_gpu(device):
         return CPU
-    if name != "auto":
-        return next(card for card in CARDS if card.name == name)
+    needed = demand() if demand is not None else None
+    if name != "auto" and (needed is None or name == "large"):
+        return _NAMED[name]
     import torch
 
     index = torch.device("cuda" if device == "auto" else device).index or 0
-    total = torch.cuda.get_device_properties(index).total_memory
-    return card_of(total) if weights is None else card_for(total, *weights)
+    total = int(torch.cuda.get_device_properties(index).total_memory)
+    total = min(total, int(_NOMINAL_GIB.get(name, total / _GIB) * _GIB))
+    return card_of(total) if needed is None else card_for(total, needed)
 
 
 def has_gpu(device: str) -> bool:

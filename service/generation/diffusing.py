@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,10 +17,12 @@ from numpy.typing import NDArray
 from service.checkpoints import Adapter, Folder, FoldReport, file_sha256, load_adapter
 from service.errors import Conflict
 from service.generation.cards import Card, choose_card
-from service.generation.errors import UnusableSettings
+from service.generation.errors import CardTooSmall, UnusableSettings
 from service.generation.images import invalid_reason
 from service.generation.placing import compile_blocks, is_large, place_models, read_ahead, visiting
 from service.generation.port import GENERATOR_VERSION, GeneratedImage, GenerationSettings, ImageRequest
+
+logger = logging.getLogger(__name__)
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 Text = TypeVar("Text")
@@ -66,6 +68,7 @@ class DiffusersGenerator(ABC, Generic[Text]):
         place_models(denoiser, self._texts_on_demand, self.card, self._device)
         if self._compiled:
             compile_blocks(denoiser, blocks)
+        self._at_once = settings.batch_size
         self._loader = ThreadPoolExecutor(1, "checkpoints")
         self._ahead: tuple[Path, Future[Adapter]] | None = None
         self._folder = Folder(folded, keep_on_device=self.card.keeps_base)
@@ -85,6 +88,11 @@ class DiffusersGenerator(ABC, Generic[Text]):
             self._fingerprint["batch_size"] = settings.batch_size
         self._control_texts: dict[str, Text] = {}
         self.use(None)
+
+    @property
+    def _text_device(self) -> torch.device:
+        """Where prompts are read."""
+        return torch.device("cpu") if self.card.reads_on_cpu else self._device
 
     @property
     def _fills_batches(self) -> bool:
@@ -142,20 +150,62 @@ class DiffusersGenerator(ABC, Generic[Text]):
     def generate(self, requests: Sequence[ImageRequest]) -> list[GeneratedImage]:
         """One image per request, in order, in batches of the settings' size.
 
+        Where the card's memory does not suffice for a batch, it is made again in halves, and so are all that follow.
+
         Raises:
             PromptTooLong: a prompt has too many tokens; no image was made.
+            CardTooSmall: not even one picture fits.
             Conflict: the last ``use`` failed.
         """
         if not self._ready:
             raise Conflict("the last checkpoint could not be used: call use() again before generating")
         for request in requests:
             self._text(request.prompt)
-        size = self.settings.batch_size
-        batches = [requests[start : start + size] for start in range(0, len(requests), size)]
-        return list(itertools.chain.from_iterable(self._batch(batch) for batch in batches))
+        made: list[GeneratedImage] = []
+        while len(made) < len(requests):
+            batch = requests[len(made) : len(made) + self._at_once]
+            try:
+                made += self._batch(batch)
+            except torch.OutOfMemoryError as error:
+                self._halve(error)
+        return made
+
+    @property
+    def at_once(self) -> int:
+        """Images that are generated together now: as the settings say, or less where the card's memory was short."""
+        return self._at_once
+
+    @property
+    def halved(self) -> str | None:
+        """What happened, in words, if they are fewer than the settings say."""
+        if self._at_once == self.settings.batch_size:
+            return None
+        return (
+            f"the card's memory did not suffice for {self.settings.batch_size} images at once: {self._at_once} were "
+            "made at a time, whose pixels may differ by a little from those of larger batches"
+        )
+
+    def _halve(self, error: torch.OutOfMemoryError) -> None:
+        """Make half as many images at once from now on.
+
+        Raises:
+            CardTooSmall: it was one already.
+        """
+        # The traceback holds the tensors of the failed batch.
+        error.__traceback__ = None
+        if self._at_once == 1:
+            raise CardTooSmall(
+                f"the card has no room for one picture of {self.settings.width} x {self.settings.height} "
+                f"({str(error).splitlines()[0]}): close what else uses it, take smaller pictures (--size) or a setting "
+                f"for a smaller card (--card; this is {self.card.name})"
+            ) from None
+        self._at_once = (self._at_once + 1) // 2
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+        logger.warning("out of memory on the card: %d images are made at once from now on", self._at_once)
 
     def _batch(self, requests: Sequence[ImageRequest]) -> list[GeneratedImage]:
-        size = self.settings.batch_size if self._fills_batches else len(requests)
+        size = self._at_once if self._fills_batches else len(requests)
         filled = [*requests, *[requests[-1]] * (size - len(requests))]
         generators = [torch.Generator("cpu").manual_seed(request.seed) for request in filled]
         images, finite = self._make([self._text(request.prompt) for request in filled], generators)
@@ -166,7 +216,7 @@ class DiffusersGenerator(ABC, Generic[Text]):
     def _text(self, prompt: str) -> Text:
         """A prompt's conditioning; encoded on first use, alone."""
         if prompt not in self._texts:
-            with visiting(self._texts_on_demand, self._device):
+            with visiting(self._texts_on_demand, self._text_device):
                 self._texts[prompt] = self._encode(prompt)
         return self._texts[prompt]
 

@@ -4,13 +4,15 @@ InvalidInput
 ├── PromptTooLong        422
 ├── UnusableSettings     422
 └── UnusableBase         422
+Conflict
+└── CardTooSmall         409
 MissingWeights
 └── BaseNotFound         503
 """
 
 from __future__ import annotations
 
-from service.errors import InvalidInput, MissingWeights
+from service.errors import Conflict, InvalidInput, MissingWeights
 
 
 class PromptTooLong(InvalidInput):
@@ -23,6 +25,10 @@ class UnusableSettings(InvalidInput):
 
 class UnusableBase(InvalidInput):
     """A base model that is there, but is of no family that is known, or is incomplete."""
+
+
+class CardTooSmall(Conflict):
+    """The graphics card's memory does not suffice for one picture."""
 
 
 class BaseNotFound(MissingWeights):

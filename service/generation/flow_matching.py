@@ -71,7 +71,9 @@ class FlowMatchingGenerator(FamilyGenerator[FlowText]):
                 f"dropped silently. Shorten it: {prompt[:80]!r}…"
             )
         with torch.no_grad():
-            return self._condition(prompt)
+            text = self._condition(prompt)
+        pooled = None if text.pooled is None else text.pooled.to(self._device)
+        return FlowText(text.sequence.to(self._device), pooled)
 
     def _make(self, texts: Sequence[FlowText], generators: list[torch.Generator]) -> tuple[torch.Tensor, list[bool]]:
         if isinstance(self._sampler, FlowMatchERSDEScheduler):
@@ -120,7 +122,7 @@ class ZImageGenerator(FlowMatchingGenerator):
 
     def _condition(self, prompt: str) -> FlowText:
         (sequence,), _ = self._text_pipeline.encode_prompt(
-            prompt, device=self._device, do_classifier_free_guidance=False, max_sequence_length=self.limit
+            prompt, device=self._text_device, do_classifier_free_guidance=False, max_sequence_length=self.limit
         )
         return FlowText(sequence)
 
@@ -149,7 +151,7 @@ class QwenImageGenerator(FlowMatchingGenerator):
         return tokens - pipeline.prompt_template_encode_start_idx, pipeline.tokenizer_max_length
 
     def _condition(self, prompt: str) -> FlowText:
-        sequence, _ = self._text_pipeline.encode_prompt(prompt, device=self._device)
+        sequence, _ = self._text_pipeline.encode_prompt(prompt, device=self._text_device)
         return FlowText(sequence[0])
 
     def _conditioning(self, texts: Sequence[FlowText]) -> dict[str, Any]:
@@ -186,7 +188,7 @@ class FluxGenerator(FlowMatchingGenerator):
     def _condition(self, prompt: str) -> FlowText:
         with quiet_diffusers():
             sequence, pooled, _ = self._text_pipeline.encode_prompt(
-                prompt, device=self._device, max_sequence_length=self.limit
+                prompt, device=self._text_device, max_sequence_length=self.limit
             )
         return FlowText(sequence[0], pooled[0])
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from service.checkpoints.inspection import file_sha256
+from service.generation.demands import Shapes, shapes_in
 from service.generation.errors import UnusableBase
 from service.generation.families import FLOW_MATCHING, FLUX, Family
 
@@ -36,14 +37,13 @@ class FolderBase:
         """A hash of every file's content and name."""
         return f"{self.family.name}:{content_hash(self.files(), self.path)}"
 
-    def weights(self) -> tuple[int, int]:
-        """Bytes of the denoiser's and of the text models' files."""
+    def denoiser_shapes(self) -> Shapes:
+        """Every tensor of the denoiser."""
+        return shapes_in(component_files(self.path, [self.family.denoiser]))
 
-        def size(*names: str) -> int:
-            files = component_files(self.path, names)
-            return sum(path.stat().st_size for path in files if path.suffix == ".safetensors")
-
-        return size(self.family.denoiser), size(*self.family.text_models)
+    def text_shapes(self) -> Shapes:
+        """Every tensor of the text models."""
+        return text_shapes(self.path, self.family)
 
     @property
     def takes_guidance(self) -> bool:
@@ -111,6 +111,15 @@ def outline(base: FolderBase) -> Mapping[str, Any]:
             except (OSError, ValueError, TypeError) as error:
                 raise UnusableBase(f"{base.path / name} has no configuration of a {class_name}: {error}") from error
     return made
+
+
+def text_shapes(folder: Path, family: Family) -> Shapes:
+    """Every tensor of a folder's text models, each under its model's name."""
+    return {
+        f"{model}.{name}": shape
+        for model in family.text_models
+        for name, shape in shapes_in(component_files(folder, [model])).items()
+    }
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from service.generation.bases import MINIATURE, Found, family_of, find_base, licence_notice
-from service.generation.cards import choose_card
+from service.generation.cards import Card, Demand, choose_batch_size, choose_card, has_gpu
 from service.generation.comfyui import is_comfyui, parse_address
+from service.generation.demands import computer_memory, demand_of, memory_notice
 from service.generation.families import ANIMA
 from service.generation.folders import FolderBase
 from service.generation.port import GenerationSettings, Generator
@@ -57,7 +58,7 @@ def open_generator(
     hurried = hurry_notice(base, settings, extra, found)
     if hurried:
         logger.warning(hurried)
-    placed = choose_card(card, device, found.weights() if isinstance(found, FolderBase) else None)
+    placed = place_base(found, settings, card=card, device=device, dtype=dtype)
     if isinstance(found, FolderBase):
         from service.generation.flow_matching import flow_matching_generator
 
@@ -70,6 +71,41 @@ def open_generator(
     from service.generation.anima import AnimaGenerator
 
     return AnimaGenerator.from_base(found, settings, device=device, dtype=dtype, extra=extra, card=placed)
+
+
+def place_base(found: Found, settings: GenerationSettings, *, card: str, device: str, dtype: str) -> Card:
+    """How a base is placed on this machine's card, and how many pictures of the settings' size it makes at once.
+
+    Args:
+        found: the base.
+        settings: size and guidance of the pictures.
+        card, device, dtype: as for :func:`open_generator`.
+    """
+    needed: list[Demand] = []
+
+    def demand() -> Demand | None:
+        if isinstance(found, FolderBase | SDXLBase):
+            needed.append(demand_of(found, (settings.width, settings.height), settings.guidance, dtype))
+        return needed[0] if needed else None
+
+    placed = choose_card(card, device, demand)
+    notice = memory_notice(needed[0].ram(placed), computer_memory()) if needed else None
+    if notice:
+        logger.warning(notice)
+    return placed
+
+
+def fitting_batch(base: str, settings: GenerationSettings, *, card: str, device: str, dtype: str) -> int:
+    """Images that are generated together on this machine where nothing was said.
+
+    Raises:
+        BaseNotFound, UnusableBase: see :func:`service.generation.bases.find_base`; only where there is a GPU.
+    """
+    if is_comfyui(base) or not has_gpu(device):
+        placed = choose_card(card, device)
+    else:
+        placed = place_base(find_base(base), settings, card=card, device=device, dtype=dtype)
+    return choose_batch_size(settings.width, settings.height, placed)
 
 
 def hurry_notice(

@@ -14,7 +14,8 @@ from service.generation.cards import Card
 
 WORTH_COMPILING = 300_000_000
 """Parameters from which compiling, which takes up to a minute, is won back within a small evaluation."""
-_BLOCKS_A_GROUP = 2
+_BLOCKS_A_GROUP = 1
+"""diffusers copies the next group while one computes, and then knows groups of one block only."""
 _SHAPES = 64
 
 

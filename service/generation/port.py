@@ -89,6 +89,19 @@ class Prefetching(Protocol):
 
 
 @runtime_checkable
+class Halving(Protocol):
+    """A generator that makes fewer images at once where the card's memory does not suffice."""
+
+    @property
+    def at_once(self) -> int:
+        """Images that are generated together now: as the settings say, or less."""
+
+    @property
+    def halved(self) -> str | None:
+        """What happened, in words, if they are fewer than the settings say."""
+
+
+@runtime_checkable
 class Reading(Protocol):
     """A generator of pictures that exist, each of which may be missing or damaged by itself."""
 

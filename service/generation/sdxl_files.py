@@ -11,8 +11,9 @@ from typing import Any
 
 from service.checkpoints.header import Header
 from service.checkpoints.inspection import file_sha256
-from service.generation.families import SDXL
-from service.generation.folders import component_files, content_hash, pipeline_class
+from service.generation.demands import Shapes, shapes_in
+from service.generation.families import SDXL, Family
+from service.generation.folders import component_files, content_hash, pipeline_class, text_shapes
 
 _V_KEYS = {"v_pred", "ztsnr"}
 
@@ -37,6 +38,24 @@ class SDXLBase:
         if self.is_file:
             return [self.path]
         return sorted(component_files(self.path, SDXL.components))
+
+    @property
+    def family(self) -> Family:
+        """SDXL."""
+        return SDXL
+
+    def denoiser_shapes(self) -> Shapes:
+        """Every tensor of the U-Net."""
+        if self.is_file:
+            return self._of_file("model.diffusion_model.")
+        return shapes_in(component_files(self.path, [SDXL.denoiser]))
+
+    def text_shapes(self) -> Shapes:
+        """Every tensor of the text encoders."""
+        return self._of_file("conditioner.") if self.is_file else text_shapes(self.path, SDXL)
+
+    def _of_file(self, start: str) -> Shapes:
+        return {name: shape for name, shape in shapes_in([self.path]).items() if name.startswith(start)}
 
     def identity(self) -> str:
         """A hash of every file's content, and how the file is read."""

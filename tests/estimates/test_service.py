@@ -14,7 +14,7 @@ from service.errors import Conflict, InvalidInput
 from service.estimates.service import EstimateService
 from service.evaluations.asking import make_request
 from service.evaluations.workspace import Workspace
-from tests.evaluations.world import SmallModels, build_base, open_space, small_suite, write_lora
+from tests.evaluations.world import SmallModels, TightModels, build_base, open_space, small_suite, write_lora
 from tests.service.world import open_client, upload
 
 EPOCHS = (4, 8)
@@ -62,6 +62,20 @@ def test_the_machine_is_measured_once_with_two_batches(space: Workspace, loras: 
     larger = request.model_copy(update={"suite": request.suite.override(width=96)})
     assert EstimateService(space).measured(larger, checkpoints) != measured
     assert models.generated == 4 * request.batch_size
+
+
+def test_a_warm_up_that_finds_the_card_too_small_plans_smaller_batches(tmp_path: Path, base: Path, loras: Path) -> None:
+    space = open_space(tmp_path / "tight", base, TightModels())
+    checkpoints = registered(space, loras, None, None)
+    request = make_request(space.settings, small_suite(), checkpoints)
+    for _ in range(2):  # measured, and remembered
+        plan = planned(space, request, checkpoints, PlanOptions(), as_json=False)
+        assert plan is not None
+        assert (request.batch_size, plan.request.batch_size) == (4, 1)
+    evaluation = space.evaluations.start(plan.request)
+    space.executor.run(evaluation.id)
+    assert space.evaluations.state(evaluation.id).notes == ()
+    space.close()
 
 
 def test_other_scenarios_need_no_new_measurement(space: Workspace, loras: Path) -> None:

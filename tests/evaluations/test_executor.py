@@ -15,7 +15,16 @@ from service.evaluations import repository
 from service.evaluations.executor import Progress, Status
 from service.evaluations.workspace import Workspace
 from service.generation.port import Pixels
-from tests.evaluations.world import Brightness, SmallModels, ask, open_space, register, small_suite, write_lora
+from tests.evaluations.world import (
+    Brightness,
+    SmallModels,
+    TightModels,
+    ask,
+    open_space,
+    register,
+    small_suite,
+    write_lora,
+)
 
 CELLS = 6
 
@@ -82,6 +91,23 @@ def test_a_lost_image_is_made_again_with_the_same_pixels(space: Workspace, loras
     space.executor.run(evaluation.id)
     assert files[0].exists()
     assert space.evaluations.leaderboard(evaluation.id) == before
+
+
+def test_batches_that_were_halved_are_noted_and_nothing_is_lost(
+    space: Workspace, tmp_path: Path, base: Path, loras: list[Path]
+) -> None:
+    roomy = space.evaluations.start(ask(space, register(space, loras)))
+    space.executor.run(roomy.id)
+    tight = open_space(tmp_path / "tight", base, TightModels())
+    evaluation = tight.evaluations.start(ask(tight, register(tight, loras)))
+    assert tight.executor.run(evaluation.id) is Status.FINISHED
+    state = tight.evaluations.state(evaluation.id)
+    assert state.progress == Progress(18, 18, 18, 0)
+    assert (state.problems, len(state.notes)) == ((), 1)
+    assert "did not suffice for 4 images at once: 1 were" in state.notes[0]
+    assert state.notes[0] in tight.evaluations.facts(evaluation.id).values()
+    assert space.evaluations.state(roomy.id).notes == ()
+    tight.close()
 
 
 def test_a_checkpoint_that_changes_nothing_is_marked(space: Workspace, tmp_path: Path, loras: list[Path]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -86,6 +86,27 @@ class SmallModels(OpenedModels):
 
     def detectors(self, request: EvaluationRequest) -> Detectors:
         return self.brightness
+
+
+class TightModels(OpenedModels):
+    """The real generator on a card where two images at once are too much."""
+
+    def generator(self, request: EvaluationRequest) -> Generator:
+        import torch
+
+        opened: Any = super().generator(request)
+        make = getattr(opened, "roomy_make", opened._make)
+
+        def tight(texts: Sequence[Any], generators: list[Any]) -> Any:
+            if len(texts) > 1:
+                raise torch.OutOfMemoryError("CUDA out of memory.")
+            return make(texts, generators)
+
+        opened.roomy_make, opened._make = make, tight
+        return cast(Generator, opened)
+
+    def detectors(self, request: EvaluationRequest) -> Detectors:
+        return Brightness()
 
 
 class _Counting:

@@ -182,9 +182,15 @@ def store_detection(session: Session, image_sha256: str, key: str, judged: Judge
 
 
 def finish_batch(
-    session: Session, batch: Batch, executor: str, detections: Mapping[int, int], seconds: float, error: str | None
+    session: Session,
+    batch: Batch,
+    executor: str,
+    detections: Mapping[int, int],
+    seconds: float,
+    error: str | None,
+    note: str | None = None,
 ) -> None:
-    """Record a batch's end: ``detections`` are detection ids by cell id.
+    """Record a batch's end: ``detections`` are detection ids by cell id, ``note`` what was done otherwise than asked.
 
     Raises:
         LeaseLost: the evaluation is no longer this executor's.
@@ -193,7 +199,12 @@ def finish_batch(
     for cell_id, detection_id in detections.items():
         session.execute(update(Cell).where(Cell.id == cell_id).values(detection_id=detection_id))
     ended = update(Batch).where(Batch.id == batch.id)
-    done = {"status": FAILED if error else FINISHED, "error": error, "seconds": seconds, "finished_at": time.time()}
+    done = {
+        "status": FAILED if error else FINISHED,
+        "error": error or note,
+        "seconds": seconds,
+        "finished_at": time.time(),
+    }
     session.execute(ended.values(**done, executor=None))
     touch(session, [batch.evaluation_id])
 
