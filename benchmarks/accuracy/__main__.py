@@ -12,6 +12,7 @@ from benchmarks.accuracy.measure import summary
 from benchmarks.accuracy.overlays import keep_worst
 from benchmarks.accuracy.running import measure
 from benchmarks.detectors.sampling import Split
+from benchmarks.labelling.labels import LabelFault
 from benchmarks.miniature.scenes import DISTANCES, PAIR_POSES, SOLO_POSES
 
 STYLES: dict[str, Split] = {"held-out": "test", "trained": "validation", "fresh": "fresh"}
@@ -151,7 +152,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="also write the JSON object to this file")
     options = parser.parse_args()
     if options.set != "drawn":
-        generated(options)
+        try:
+            generated(options)
+        except LabelFault as fault:
+            parser.error(str(fault))
         return
     split = STYLES[options.styles]
     if split == "validation" and options.seed == 0:

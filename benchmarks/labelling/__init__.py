@@ -26,11 +26,17 @@ def set_folder(name: str) -> Path:
 
 
 def labelled_set(name: str) -> tuple[list[LabelledCell], dict[int, dict[str, str]]]:
-    """Pictures and labels of one of the sets kept as data."""
+    """Pictures and labels of one of the sets kept as data.
+
+    Raises:
+        LabelFault: nobody has labelled the set yet.
+    """
     from benchmarks.labelling.cells import read_cells
-    from benchmarks.labelling.labels import read_labels
+    from benchmarks.labelling.labels import LabelFault, read_labels
 
     folder = set_folder(name)
+    if not any(folder.glob("*.csv")):
+        raise LabelFault(f"the set {name!r} has no labels yet, so there is nothing to hold the detectors against")
     cells, faults = read_cells(folder / "cells.jsonl"), folder / "faults.csv"
     if faults.is_file():
         return cells, read_labels(faults)

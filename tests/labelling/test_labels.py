@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from sklearn.metrics import cohen_kappa_score
 
+from benchmarks import labelling
 from benchmarks.labelling.__main__ import main
 from benchmarks.labelling.labels import BODIES, FAULTS, PEOPLE, LabelFault, agreement, joined, read_labels
 
@@ -100,3 +101,10 @@ def test_the_command_prints_a_table(tmp_path: Path, capsys: pytest.CaptureFixtur
     one, two = write(tmp_path / "a.csv", [row(1)]), write(tmp_path / "b.csv", [row(1, fusion="yes")])
     assert main(["agree", str(one), str(two)]) == 0
     assert "| fusion | 0 of 1 |" in capsys.readouterr().out
+
+
+def test_a_set_that_nobody_has_labelled_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(labelling, "set_folder", lambda name: tmp_path)
+    (tmp_path / "cells.jsonl").write_text("")
+    with pytest.raises(LabelFault, match="'broken' has no labels yet"):
+        labelling.labelled_set("broken")
