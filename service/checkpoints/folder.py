@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 import torch
 
 from service.checkpoints.adapter import Adapter
-from service.checkpoints.differences import add_difference
+from service.checkpoints.differences import add_difference, exact_product
 from service.checkpoints.header import read_header
 from service.checkpoints.joined import cut, joined_problem, pieces_of
 from service.checkpoints.layout import ModuleLayout, difference_problem, read_layout
@@ -136,6 +136,8 @@ class Folder:
             self._base[parameter] = self._kept(parameter)
         base = self._base[parameter].to(parameter.device, non_blocking=True)
         self._changed.add(parameter)
+        if self._wrote_products(parameter, base, live):
+            return
         # Copied even when the base is fp32 already: the kept weights are never written to.
         total = base.to(torch.float32, copy=True)
         total = total.flatten(1) if total.dim() > 1 else total
@@ -146,6 +148,27 @@ class Folder:
             else:
                 add_difference(total, base, module, scale)
         parameter.copy_(total.view(parameter.shape))
+
+    def _wrote_products(
+        self, parameter: torch.nn.Parameter, base: torch.Tensor, live: list[tuple[Adapter, int, str, float]]
+    ) -> bool:
+        """Write plain LoRAs on a GPU in two kernels each instead of six; whether that was possible."""
+        total: torch.Tensor | None = None
+        factor = 1.0
+        for adapter, index, role, scale in live:
+            module = self._placed[adapter, parameter.device].modules[index]
+            product = exact_product(module) if role == "weight" else None
+            if product is None:
+                return False
+            if total is None:
+                total, factor = product, scale * module.scale
+            else:
+                total, factor = total.mul_(factor).add_(product, alpha=scale * module.scale), 1.0
+        if total is None:
+            return False
+        # Summed in fp32 and rounded once, as everywhere.
+        torch.add(base, total.view(base.shape), alpha=factor, out=parameter)
+        return True
 
     def _kept(self, parameter: torch.nn.Parameter) -> torch.Tensor:
         if self._keep_on_device or parameter.device.type == "cpu":

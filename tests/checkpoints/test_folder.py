@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from service.checkpoints import Folder, check_fit, inspect_checkpoint, load_adapter, write_anima_toolkit
+from service.checkpoints.differences import AdapterModule, exact_product
 from service.checkpoints.naming import kohya_name
 from service.errors import InvalidInput, UnmappedKeys
 from tests.checkpoints.adapters import ALPHA, RANK, comfyui_name, every_format, random_factors, write
@@ -293,3 +294,46 @@ def test_weights_shared_by_two_modules_are_folded_once(tmp_path: Path) -> None:
     assert torch.allclose(model.first.weight, before + up @ down, atol=1e-6)
     folder.restore()
     assert torch.equal(model.first.weight, before)
+
+
+def _products_on_any_device(module: AdapterModule) -> torch.Tensor | None:
+    """What tensor cores give on a GPU: products of 16-bit factors, summed in fp32."""
+    up, down = module.factors["up"], module.factors["down"]
+    return up.float() @ down.float() if up.dtype.itemsize == 2 else None
+
+
+def test_products_on_a_gpu_are_rounded_once_like_all_others(
+    toolkit_file: Path, components: dict[str, torch.nn.Module], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = [(load_adapter(toolkit_file), 0.8), (load_adapter(toolkit_file), -0.3)]
+    for adapters in (both[:1], both):
+        for one in components.values():
+            one.to(torch.bfloat16)
+        other = copy.deepcopy(components)
+        usual, products = Folder(components), Folder(other)
+        usual.fold(adapters)
+        with monkeypatch.context() as patch:
+            patch.setattr("service.checkpoints.folder.exact_product", _products_on_any_device)
+            products.fold(adapters)
+        expected, found = weights(components), weights(other)
+        changed = sum(int((expected[name] != found[name]).sum()) for name in expected)
+        assert changed / sum(value.numel() for value in expected.values()) < 2e-3  # the order of fp32 sums alone
+        for name, value in expected.items():
+            torch.testing.assert_close(found[name], value)
+        usual.restore()
+        products.restore()
+        assert equal_to_the_bit(weights(components), weights(other))
+
+
+def test_what_is_no_plain_lora_of_16_bits_on_a_gpu_takes_the_usual_way(toolkit_file: Path) -> None:
+    assert all(exact_product(module) is None for module in load_adapter(toolkit_file).modules)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_products_on_a_gpu_are_the_exact_sums_rounded_once() -> None:
+    torch.manual_seed(0)
+    layer = torch.nn.Linear(512, 384, bias=False, device="cuda", dtype=torch.bfloat16)
+    up, down = (torch.randn(*shape).bfloat16().cuda() / 16 for shape in ((384, 64), (64, 512)))
+    exact = (layer.weight.double() + up.double() @ down.double()).bfloat16()
+    found = torch.add(layer.weight, torch.mm(up, down, out_dtype=torch.float32), out=torch.empty_like(layer.weight))
+    assert (found != exact).float().mean() < 1e-4
