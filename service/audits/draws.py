@@ -75,13 +75,14 @@ def _strata(
 ) -> dict[Stratum, list[Unit]]:
     """What can still be drawn, by verdict and contender; a free question knows no verdict."""
     strata: dict[Stratum, list[Unit]] = defaultdict(list)
-    suite = EvaluationRequest.restore(evaluation.request).suite
+    request = EvaluationRequest.restore(evaluation.request)
+    suite = request.suite
     if about in (FINDINGS, *{name for each in suite.scenarios for name in each.checks}):
         check = None if about == FINDINGS else about
         for found in repository.findings(session, evaluation.id, check, suite.pinned_seeds):
             strata[found.verdict, found.contender].append((found.cell, found.check, found.character))
     elif about == PICTURE:
-        for cell, (contender, state) in picture_states(session, evaluation.id, suite).items():
+        for cell, (contender, state) in picture_states(session, evaluation.id, request).items():
             strata[state, contender].append((cell, PICTURE, None))
     elif about == QUESTION:
         for place in repository.cells(session, evaluation.id):

@@ -51,10 +51,12 @@ def next_item(
     evaluation_id: str,
     space: Space,
     second: Annotated[bool, Query(description="The next one for a second, blind label.")] = False,
+    person: Annotated[Person, Query()] = NOBODY,
 ) -> NextOut:
     """The next item that waits for a label, without a word of what the machine says."""
     view, waiting = space.audits.next(evaluation_id, second)
-    return NextOut(item=ItemOut.of(view) if view else None, waiting=waiting)
+    undoable = space.audits.undoable(evaluation_id, person)
+    return NextOut(item=ItemOut.of(view) if view else None, waiting=waiting, undoable=undoable)
 
 
 @router.get("", responses=problems(404))

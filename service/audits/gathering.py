@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from sqlalchemy.orm import Session
 
-from detectors.findings import Severity, Verdict
 from service.audits import repository
 from service.audits.counts import VERDICTS, AuditCounts
 from service.audits.questions import FINDINGS, PICTURE, Answer
-from service.audits.repository import ItemPlace
+from service.audits.repository import ItemPlace, VerdictCount
 from service.audits.sampling import either
 from service.database.models import AuditDraw, AuditItem, AuditLabel, Contender
+from service.evaluations.requests import EvaluationRequest
 from service.evaluations.states import run_names
+from service.evaluations.trust import unanswered_checks
+from service.evaluations.verdicts import brief_findings
 from service.rankings import CONTROL, CellOutcome, FindingRow, judge
-from service.suites import Suite
 
 Size = Mapping[tuple[int, str], int]
 """Findings of one check, by contender and the machine's verdict."""
@@ -70,24 +72,35 @@ def chance(draws: Iterable[AuditDraw], check: str, contender: int, verdict: str)
     return total
 
 
-def picture_states(session: Session, evaluation_id: str, suite: Suite) -> dict[int, tuple[int, str]]:
-    """Contender and what the machine makes of the whole picture, by cell; only where everything could be
-    measured, and not for seeds that enter no rate."""
-    rows: dict[int, list[FindingRow]] = defaultdict(list)
-    for cell, check, verdict, severity in repository.all_findings(session, evaluation_id):
-        rows[cell].append(FindingRow(check, None, Verdict(verdict), Severity(severity) if severity else None))
+def picture_states(session: Session, evaluation_id: str, request: EvaluationRequest) -> dict[int, tuple[int, str]]:
+    """Contender and what the machine makes of the whole picture, by cell; only where everything that the profile has
+    a detector for could be measured, and not for seeds that enter no rate."""
+    unanswered = frozenset(unanswered_checks(request))
+    expected = {each.name: frozenset(each.checks) - unanswered for each in request.suite.scenarios}
     states = {}
     for place in repository.cells(session, evaluation_id):
-        if place.seed in suite.pinned_seeds:
+        if place.seed in request.suite.pinned_seeds or place.invalid is not None:
             continue
-        expected = suite.scenario(place.scenario).checks
-        outcome = CellOutcome(
-            "", None, place.scenario, place.seed, place.invalid is not None, tuple(rows[place.cell]), expected
-        )
-        state = str(judge(outcome).state)
+        state = _picture_state(place.verdicts or "", expected[place.scenario])
         if state in VERDICTS:
             states[place.cell] = (place.contender, state)
     return states
+
+
+@lru_cache(maxsize=65536)
+def _picture_state(verdicts: str, expected: frozenset[str]) -> str:
+    found = [FindingRow(each.check, None, each.verdict, each.severity) for each in brief_findings(verdicts)]
+    return str(judge(CellOutcome("", None, "", 0, False, tuple(found), expected)).state)
+
+
+def finding_sizes(counts: Iterable[VerdictCount]) -> dict[str, dict[tuple[int, str], int]]:
+    """How many findings with a measured verdict there are, by check, and then by contender and verdict."""
+    sizes: dict[str, dict[tuple[int, str], int]] = defaultdict(lambda: defaultdict(int))
+    for each in counts:
+        for finding in brief_findings(each.verdicts):
+            if finding.verdict in VERDICTS:
+                sizes[finding.check][each.contender, finding.verdict.value] += each.pictures
+    return sizes
 
 
 def current(item: AuditItem, second: bool = False) -> AuditLabel | None:

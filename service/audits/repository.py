@@ -36,14 +36,22 @@ class FindingPlace(NamedTuple):
 
 
 class CellPlace(NamedTuple):
-    """A judged picture's cell. ``failure`` is set where the detectors broke down on it."""
+    """A judged picture's cell. Where the detectors broke down on it, there are no ``verdicts``."""
 
     contender: int
     cell: int
     scenario: str
     seed: int
     invalid: str | None
-    failure: str | None
+    verdicts: str | None
+
+
+class VerdictCount(NamedTuple):
+    """Pictures of a contender with the same verdicts, as :func:`service.evaluations.verdicts.pack` wrote them."""
+
+    contender: int
+    verdicts: str
+    pictures: int
 
 
 class ItemPlace(NamedTuple):
@@ -70,34 +78,23 @@ def findings(
     return [FindingPlace(*row) for row in session.execute(query.order_by(Cell.id, FindingRecord.position))]
 
 
-def finding_counts(
-    session: Session, evaluation_id: str, pinned: Collection[int] = ()
-) -> dict[tuple[int, str, str], int]:
-    """How many findings there are, by contender, check and measured verdict, but for seeds that enter no rate."""
+def verdict_counts(session: Session, evaluation_id: str, pinned: Collection[int] = ()) -> Sequence[VerdictCount]:
+    """How many pictures the machine gave which verdicts, but for seeds that enter no rate."""
     query = (
-        _on_findings(
-            select(
-                Batch.contender_id, FindingRecord.check, FindingRecord.verdict, func.count(FindingRecord.id)
-            ).select_from(Cell)
-        )
-        .where(_rated(evaluation_id, pinned))
-        .group_by(Batch.contender_id, FindingRecord.check, FindingRecord.verdict)
+        select(Batch.contender_id, Detection.verdicts, func.count(Cell.id))
+        .select_from(Cell)
+        .join(Batch, Cell.batch_id == Batch.id)
+        .join(Detection, Cell.detection_id == Detection.id)
+        .where(Cell.evaluation_id == evaluation_id, Detection.verdicts.is_not(None), _unpinned(pinned))
+        .group_by(Batch.contender_id, Detection.verdicts)
     )
-    return {(row[0], row[1], row[2]): row[3] for row in session.execute(query)}
-
-
-def all_findings(session: Session, evaluation_id: str) -> Sequence[tuple[int, str, str, str | None]]:
-    """Cell, check, verdict and severity of every finding, measured or not."""
-    query = _on_findings(
-        select(Cell.id, FindingRecord.check, FindingRecord.verdict, FindingRecord.severity).select_from(Cell)
-    ).where(Cell.evaluation_id == evaluation_id)
-    return [row._tuple() for row in session.execute(query)]
+    return [VerdictCount(*row) for row in session.execute(query)]
 
 
 def cells(session: Session, evaluation_id: str) -> Sequence[CellPlace]:
     """Every cell whose picture was judged or is invalid, in the order of the plan."""
     query = (
-        select(Batch.contender_id, Cell.id, Cell.scenario, Cell.seed, Image.invalid, Detection.failure)
+        select(Batch.contender_id, Cell.id, Cell.scenario, Cell.seed, Image.invalid, Detection.verdicts)
         .select_from(Cell)
         .join(Batch, Cell.batch_id == Batch.id)
         .join(Image, Cell.image_key == Image.key)
@@ -233,8 +230,12 @@ def _rated(evaluation_id: str, pinned: Collection[int]) -> Any:
     return and_(
         Cell.evaluation_id == evaluation_id,
         FindingRecord.verdict.in_(VERDICTS),
-        Cell.seed.not_in(list(pinned)) if pinned else true(),
+        _unpinned(pinned),
     )
+
+
+def _unpinned(pinned: Collection[int]) -> Any:
+    return Cell.seed.not_in(list(pinned)) if pinned else true()
 
 
 def _items(evaluation_id: str) -> Any:

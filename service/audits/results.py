@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from service.audits import repository
 from service.audits.correction import LEAST_LABELS, CorrectedRate, Interval, checkpoint_rates, pooled_rate
 from service.audits.counts import AuditCounts
-from service.audits.gathering import Entrant, Size, count, current, entrants, picture_states
+from service.audits.gathering import Entrant, Size, count, current, entrants, finding_sizes, picture_states
 from service.audits.quality import Agreement, Difference, Quality, agreement, error_differs, quality
 from service.audits.questions import FINDINGS, PICTURE, QUESTION, Answer
 from service.audits.repository import ItemPlace
@@ -129,16 +129,18 @@ def work_out(session: Session, evaluation: Evaluation) -> AuditResults:
         entrants(evaluations.contenders(session, evaluation.id)), repository.draws(session, evaluation.id)
     )
     everywhere = {draw.id for draw in gathered.draws if draw.about == FINDINGS}
-    suite = EvaluationRequest.restore(evaluation.request).suite
+    request = EvaluationRequest.restore(evaluation.request)
     states: dict[int, tuple[int, str]] = {}
     if any(each.item.check == PICTURE for each in drawn):
-        states = picture_states(session, evaluation.id, suite)
+        states = picture_states(session, evaluation.id, request)
     fresh = _unchanged(session, drawn, states)
     for each in fresh:
         gathered.items[each.item.check].append(each)
         if each.item.draw_id in everywhere:
             gathered.items[FINDINGS].append(each)
-    gathered.sizes = _sizes(repository.finding_counts(session, evaluation.id, suite.pinned_seeds), states)
+    if drawn:
+        counts = repository.verdict_counts(session, evaluation.id, request.suite.pinned_seeds)
+        gathered.sizes = _sizes(finding_sizes(counts), states)
     checks = [_check(gathered, name, "finding") for name in sorted(gathered.items) if name not in _PSEUDO]
     checks = _adjusted(checks)
     picture = _check(gathered, PICTURE, "picture") if gathered.items.get(PICTURE) else None
@@ -186,14 +188,11 @@ def _unchanged(session: Session, drawn: Sequence[ItemPlace], states: Mapping[int
     ]
 
 
-def _sizes(counts: Mapping[tuple[int, str, str], int], states: Mapping[int, tuple[int, str]]) -> dict[str, Size]:
-    sizes: dict[str, dict[tuple[int, str], int]] = defaultdict(lambda: defaultdict(int))
-    for (contender, check, verdict), number in counts.items():
-        sizes[check][contender, verdict] += number
-        sizes[FINDINGS][contender, verdict] += number
-    for contender, state in states.values():
-        sizes[PICTURE][contender, state] += 1
-    return dict(sizes)
+def _sizes(findings: Mapping[str, Size], states: Mapping[int, tuple[int, str]]) -> dict[str, Size]:
+    everything: Counter[tuple[int, str]] = Counter()
+    for each in findings.values():
+        everything.update(each)
+    return {**findings, FINDINGS: everything, PICTURE: Counter(states.values())}
 
 
 def _counts(gathered: _Gathered, check: str, order: Sequence[Entrant]) -> AuditCounts:

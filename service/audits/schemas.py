@@ -130,6 +130,7 @@ class NextOut(BaseModel):
 
     item: ItemOut | None = Field(description="null: nothing waits. Draw more.")
     waiting: int = Field(description="Items that wait for a label, this one included.")
+    undoable: bool = Field(description="Whether the person who asks has a label here to take back.")
 
 
 class ImportOut(BaseModel):

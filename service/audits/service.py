@@ -56,6 +56,11 @@ class AuditService:
         with self._database.transaction() as session:
             return draws.draw(session, evaluations.get(session, evaluation_id), size, about, seed, question)
 
+    def undoable(self, evaluation_id: str, person: str = NOBODY) -> bool:
+        """Whether a person has a label to take back."""
+        with self._database.reading() as session:
+            return repository.last_label(session, evaluation_id, person) is not None
+
     def next(self, evaluation_id: str, second: bool = False) -> tuple[AuditView | None, int]:
         """The next item that waits for a label (or a blind second one), and how many wait.
 

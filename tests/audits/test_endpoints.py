@@ -21,10 +21,13 @@ def test_from_draw_to_results(client: TestClient, evaluation: str) -> None:
     assert following["waiting"] == drawn.json()["size"]
     item = following["item"]
     assert item["machine"] is None
+    assert following["undoable"] is False
     assert client.get(f"/v1/images/{item['image']}").status_code == 200
     told = client.put(address(evaluation, f"/{item['id']}/label"), json={"verdict": "fails", "person": "aya"})
     assert told.status_code == 200, told.text
     assert told.json()["machine"]["verdict"]
+    assert client.get(address(evaluation, "/next"), params={"person": "aya"}).json()["undoable"] is True
+    assert client.get(address(evaluation, "/next"), params={"person": "bo"}).json()["undoable"] is False
     undone = client.post(address(evaluation, "/undo"), json={"person": "aya"}).json()
     assert (undone["id"], undone["label"]) == (item["id"], None)
     while (item := client.get(address(evaluation, "/next")).json()["item"]) is not None:

@@ -58,12 +58,14 @@ def test_a_person_audits_by_keyboard(page: Any, address: str, evaluation: str) -
     page.on("pageerror", lambda error: faults.append(str(error)))
     page.goto(f"{address}/audits/{evaluation}")
     page.wait_for_selector("#nothing:not([hidden])")
+    assert page.is_hidden("#undo-last")  # there is nothing to take back yet
     page.fill("input[name=size]", "12")
     page.click("#draw button[type=submit]")
     page.wait_for_selector("#judge:not([hidden])")
     question = page.inner_text("#question")
     assert question.endswith(("?", "minor."))
     assert page.is_hidden("#told")
+    assert page.is_hidden("#undo")
     assert "epoch" not in page.inner_text("#judge")  # whose picture it is would be a hint
 
     page.keyboard.press("f")
@@ -74,6 +76,7 @@ def test_a_person_audits_by_keyboard(page: Any, address: str, evaluation: str) -
     page.keyboard.press("u")
     page.wait_for_selector("#told", state="hidden")
     assert page.inner_text("#question") == question
+    page.wait_for_selector("#undo", state="hidden")
 
     page.fill("#person", "f h u")  # letters typed into a field are no answers
     assert page.is_hidden("#told")
@@ -92,6 +95,7 @@ def test_a_person_audits_by_keyboard(page: Any, address: str, evaluation: str) -
         if page.is_visible("#nothing"):
             break
     page.wait_for_selector("#nothing:not([hidden])")
+    assert page.is_visible("#undo-last")
     page.wait_for_selector("text=all checks together")
     serious = [each for each in Axe().run(page).response["violations"] if each["impact"] in ("serious", "critical")]
     assert serious == []

@@ -144,6 +144,21 @@ def test_whole_pictures_correct_the_order(space: Workspace, evaluation: str) -> 
     assert "fails least" in found.sentences[-1]
 
 
+def test_a_check_without_a_detector_keeps_no_picture_from_being_audited(space: Workspace, evaluation: str) -> None:
+    profile = "update evaluations set request = json_set(request, '$.detector_profile', 'anime')"  # none for fusion
+    with space.database.transaction() as session:
+        session.execute(text(profile))
+        session.execute(text("update detections set verdicts = 'cast::m' where verdicts like '%fusion%'"))
+    space.audits.draw(evaluation, 1000, "picture")
+    assert {each.scenario for each in space.audits.items(evaluation)} == {"hug", "solo"}
+    judge_all(space, evaluation)
+    found = space.audits.results(evaluation)
+    assert found.picture is not None
+    board = {entry["epoch"]: entry for entry in space.evaluations.leaderboard(evaluation)["leaderboard"]}
+    for each in found.picture.rates[:2]:
+        assert each.rate.uncorrected == pytest.approx(board[each.epoch]["failure_rate"])
+
+
 def test_free_questions_are_asked_of_whole_pictures(space: Workspace, evaluation: str) -> None:
     asked = "Are all shadows possible?"
     space.audits.draw(evaluation, 12, "question", question=asked)

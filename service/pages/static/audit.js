@@ -108,9 +108,16 @@ const showItem = (given, waiting) => {
   say(given.question);
 };
 
+/** Offer to take a label back only while there is one. */
+const offerUndo = (undoable) => {
+  for (const id of ["undo", "undo-last"]) part(id).hidden = !undoable;
+};
+
 const load = async () => {
-  const { item: given, waiting } = await ask("GET", `${base}/next?second=${part("second").checked}`);
+  const query = new URLSearchParams({ second: part("second").checked, person: person() });
+  const { item: given, waiting, undoable } = await ask("GET", `${base}/next?${query}`);
   showItem(given, waiting);
+  offerUndo(undoable);
 };
 
 const machineLine = (machine) => {
@@ -142,6 +149,7 @@ const answer = (verdict) =>
     if (!item || labelled) return;
     const told = await ask("PUT", `${base}/${item.id}/label`, { verdict, person: person(), second: part("second").checked, source: "page" });
     labelled = true;
+    offerUndo(true);
     for (const button of root.querySelectorAll("[data-answer]")) {
       button.disabled = true;
       button.setAttribute("aria-pressed", String(button.dataset.answer === verdict));
@@ -155,6 +163,7 @@ const next = () => work(load);
 
 const undo = () =>
   work(async () => {
+    if (part("undo").hidden) return;
     await ask("POST", `${base}/undo`, { person: person() });
     await load();
     say(`Taken back. ${item ? item.question : ""}`);
@@ -170,6 +179,7 @@ part("next").addEventListener("click", next);
 part("undo").addEventListener("click", undo);
 part("undo-last").addEventListener("click", undo);
 part("second").addEventListener("change", next);
+part("person").addEventListener("change", () => labelled || next());
 
 document.addEventListener("keydown", (event) => {
   if (!part("keys").checked || event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
