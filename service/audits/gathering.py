@@ -75,8 +75,10 @@ def chance(draws: Iterable[AuditDraw], check: str, contender: int, verdict: str)
 def picture_states(session: Session, evaluation_id: str, request: EvaluationRequest) -> dict[int, tuple[int, str]]:
     """Contender and what the machine makes of the whole picture, by cell; only where everything that the profile has
     a detector for could be measured, and not for seeds that enter no rate."""
-    unanswered = frozenset(unanswered_checks(request))
-    expected = {each.name: frozenset(each.checks) - unanswered for each in request.suite.scenarios}
+    unanswered = unanswered_checks(request).keys()
+    expected = {
+        each.name: tuple(check for check in each.checks if check not in unanswered) for each in request.suite.scenarios
+    }
     states = {}
     for place in repository.cells(session, evaluation_id):
         if place.seed in request.suite.pinned_seeds or place.invalid is not None:
@@ -88,7 +90,7 @@ def picture_states(session: Session, evaluation_id: str, request: EvaluationRequ
 
 
 @lru_cache(maxsize=65536)
-def _picture_state(verdicts: str, expected: frozenset[str]) -> str:
+def _picture_state(verdicts: str, expected: tuple[str, ...]) -> str:
     found = [FindingRow(each.check, None, each.verdict, each.severity) for each in brief_findings(verdicts)]
     return str(judge(CellOutcome("", None, "", 0, False, tuple(found), expected)).state)
 

@@ -88,7 +88,9 @@ def verdict_counts(session: Session, evaluation_id: str, pinned: Collection[int]
         .where(Cell.evaluation_id == evaluation_id, Detection.verdicts.is_not(None), _unpinned(pinned))
         .group_by(Batch.contender_id, Detection.verdicts)
     )
-    return [VerdictCount(*row) for row in session.execute(query)]
+    return [
+        VerdictCount(contender, verdicts or "", pictures) for contender, verdicts, pictures in session.execute(query)
+    ]
 
 
 def cells(session: Session, evaluation_id: str) -> Sequence[CellPlace]:
