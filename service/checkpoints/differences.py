@@ -77,7 +77,7 @@ def exact_product(module: AdapterModule) -> torch.Tensor | None:
     product in fp32 by the order of summation alone. Factors in fp32 would lose bits there.
     """
     factors = module.factors
-    if module.layout.algorithm not in ("lora", "locon") or set(factors) != {"up", "down"}:
+    if module.layout.algorithm not in ("lora", "locon") or set(factors) - {"alpha"} != {"up", "down"}:
         return None
     up, down = factors["up"].flatten(1), factors["down"].flatten(1)
     if not up.is_cuda or up.dtype != down.dtype or up.dtype.itemsize != 2:
