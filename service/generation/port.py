@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from service.errors import BleedcheckError
 from service.generation.errors import UnusableSettings
 
-GENERATOR_VERSION = 2
+GENERATOR_VERSION = 3
 """Raised by hand whenever the same cell would get other pixels; images of another version are made again."""
 
 Pixels = NDArray[np.uint8]
