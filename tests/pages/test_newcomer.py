@@ -71,6 +71,7 @@ def look(tab: Any) -> None:
     """v1 was trained on solo pictures only: its pictures of both girls fail."""
     tab.get_by_role("link", name="Grid").click()
     tab.wait_for_selector(".tile.fails")
+    tab.wait_for_load_state("domcontentloaded")  # a click before the page's script runs opens nothing
     tab.locator(".tile.fails").first.click()
     tab.wait_for_selector("#viewer .findings .badge.fails")
     tab.keyboard.press("Escape")
