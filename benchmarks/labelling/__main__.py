@@ -15,7 +15,14 @@ from benchmarks.labelling.labels import agreement, joined, read_labels
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line."""
     options = _parser().parse_args(arguments)
-    commands = {"plan": _plan, "pictures": _pictures, "sheets": _sheets, "agree": _agree, "compare": _compare}
+    commands = {
+        "plan": _plan,
+        "pictures": _pictures,
+        "ends": _ends,
+        "sheets": _sheets,
+        "agree": _agree,
+        "compare": _compare,
+    }
     return commands[options.command](options)
 
 
@@ -39,10 +46,19 @@ def _parser() -> argparse.ArgumentParser:
     pictures.add_argument("--device", default="auto")
     pictures.add_argument("--batch", type=int, default=4)
     pictures.add_argument("--out", type=Path, required=True)
+    ends = commands.add_parser(
+        "ends", help="list the arms' ends that the hand network suspects, to be labelled one by one"
+    )
+    ends.add_argument("--cells", type=Path, required=True)
+    ends.add_argument("--pictures", type=Path, required=True)
+    ends.add_argument("--suite", default="keikana")
+    ends.add_argument("--device", default="cpu")
+    ends.add_argument("--out", type=Path, required=True, help="the list to write")
     sheets = commands.add_parser("sheets", help="lay the pictures out, enlarged")
     sheets.add_argument("--cells", type=Path, required=True)
     sheets.add_argument("--pictures", type=Path, required=True)
     sheets.add_argument("--numbers", type=int, nargs="+", help="only these pictures")
+    sheets.add_argument("--ends", type=Path, help="mark these arms' ends with letters")
     sheets.add_argument("--out", type=Path, required=True)
     compare = commands.add_parser("compare", help="hold the detectors against the labels")
     compare.add_argument("--cells", type=Path, required=True)
@@ -90,12 +106,25 @@ def _pictures(options: argparse.Namespace) -> int:
     return 0
 
 
+def _ends(options: argparse.Namespace) -> int:
+    from benchmarks.labelling.ends import suspect, write_ends
+    from detectors import open_detectors
+    from service.suites import load_suite
+
+    detectors = open_detectors(device=options.device)
+    found = suspect(read_cells(options.cells), options.pictures, detectors, load_suite(options.suite))
+    print(f"{write_ends(options.out, found)} ends")
+    return 0
+
+
 def _sheets(options: argparse.Namespace) -> int:
+    from benchmarks.labelling.ends import read_ends
     from benchmarks.labelling.pictures import write_sheets
 
     wanted = set(options.numbers or ())
     cells = [cell for cell in read_cells(options.cells) if not wanted or cell.number in wanted]
-    for path in write_sheets(cells, options.pictures, options.out):
+    ends = read_ends(options.ends) if options.ends else None
+    for path in write_sheets(cells, options.pictures, options.out, ends=ends):
         print(path)
     return 0
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from benchmarks.labelling.cells import LabelledCell
+from benchmarks.labelling.ends import End, mark
 from service.generation import GenerationSettings, ImageRequest, open_generator
 from service.storage.files import sha256_of
 
@@ -56,7 +57,13 @@ def make_pictures(
             yield done
 
 
-def draw_sheet(cells: Sequence[LabelledCell], folder: Path, columns: int = 3, side: int = 512) -> NDArray[np.uint8]:
+def draw_sheet(
+    cells: Sequence[LabelledCell],
+    folder: Path,
+    columns: int = 3,
+    side: int = 512,
+    ends: Mapping[int, Sequence[End]] | None = None,
+) -> NDArray[np.uint8]:
     """Pictures side by side, enlarged, each under its number and its scenario: what was asked for is no secret.
 
     Args:
@@ -64,6 +71,7 @@ def draw_sheet(cells: Sequence[LabelledCell], folder: Path, columns: int = 3, si
         folder: where the pictures lie.
         columns: pictures in a row.
         side: pixels each is enlarged to.
+        ends: by picture number, what is marked with letters.
 
     Returns:
         (H, W, 3) RGB.
@@ -75,19 +83,27 @@ def draw_sheet(cells: Sequence[LabelledCell], folder: Path, columns: int = 3, si
         x, y = place % columns * side, place // columns * (side + _CAPTION)
         with Image.open(folder / cell.name) as picture:
             sheet.paste(picture.convert("RGB").resize((side, side), Image.Resampling.LANCZOS), (x, y + _CAPTION))
+            if ends is not None:
+                mark(sheet, (x, y + _CAPTION), side / picture.width, side, ends.get(cell.number, ()))
         pen.text((x + 6, y + 1), f"{cell.number}  {cell.scenario}", fill="black", font=font)
     return np.asarray(sheet)
 
 
 def write_sheets(
-    cells: Sequence[LabelledCell], folder: Path, out: Path, per_sheet: int = 6, columns: int = 3, side: int = 512
+    cells: Sequence[LabelledCell],
+    folder: Path,
+    out: Path,
+    per_sheet: int = 6,
+    columns: int = 3,
+    side: int = 512,
+    ends: Mapping[int, Sequence[End]] | None = None,
 ) -> list[Path]:
     """Write all sheets; their names carry the first and last number."""
     out.mkdir(parents=True, exist_ok=True)
     paths = []
     for part in _parts(cells, per_sheet):
         path = out / f"{part[0].number:04d}-{part[-1].number:04d}.png"
-        Image.fromarray(draw_sheet(part, folder, columns, side)).save(path)
+        Image.fromarray(draw_sheet(part, folder, columns, side, ends)).save(path)
         paths.append(path)
     return paths
 

@@ -1,8 +1,8 @@
 """Training pictures with faults that no caption mentions, so that a model trained on them breaks hands and bodies.
 
 The faithful recipes hardly break a hand and hardly fuse two bodies, so they cannot tell how many of those the detectors
-find. A model trained on these pictures draws such faults in its own way. Nothing made from them trains or calibrates a
-detector: their generated pictures are a test set.
+find. A model trained on these pictures draws such faults in its own way. Its generated pictures, labelled by looking,
+are what detectors are trained on and what they are tested on; never the same recipe and seed for both.
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ class BrokenRecipe(Recipe):
     """What one run is trained on.
 
     Attributes:
-        smeared: whether the faults are smudged into finished drawings, in ways no detector was trained on; otherwise
-            they are drawn, as in the detectors' own training drawings.
+        damage: how faults are smudged into finished drawings, a key of :data:`HAND_DAMAGE`; where empty they are drawn,
+            as in the detectors' own training drawings.
     """
 
-    smeared: bool = False
+    damage: str = ""
 
     @property
     def pictures(self) -> int:
@@ -67,7 +67,8 @@ BROKEN_RECIPES = {
     recipe.name: recipe
     for recipe in (
         BrokenRecipe("broken-drawn", 8, 24, 24, pairs=True),
-        BrokenRecipe("broken-smeared", 8, 24, 24, pairs=True, smeared=True),
+        BrokenRecipe("broken-smeared", 8, 24, 24, pairs=True, damage="smeared"),
+        BrokenRecipe("broken-mangled", 8, 24, 24, pairs=True, damage="mangled"),
     )
 }
 
@@ -85,7 +86,7 @@ def make_broken_set(recipe: BrokenRecipe, folder: Path, seed: int = 0) -> list[T
     pictures = []
     for index, scene in enumerate(broken_scenes(recipe, seed)):
         rng = np.random.default_rng((seed, 41, index))
-        image = _smeared(scene, rng) if recipe.smeared else draw(with_faults(scene, rng), SIZE).image
+        image = _damaged(scene, recipe.damage, rng) if recipe.damage else draw(with_faults(scene, rng), SIZE).image
         trigger = TRIGGERS[index >= recipe.kei]
         alone = len(scene.people) == 1
         kind = trigger.removesuffix("chan") if alone else "drawn"
@@ -132,15 +133,15 @@ def with_faults(scene: Scene, rng: np.random.Generator) -> Scene:
     return replace(scene, failures=tuple(failures))
 
 
-def _smeared(scene: Scene, rng: np.random.Generator) -> np.ndarray:
+def _damaged(scene: Scene, damage: str, rng: np.random.Generator) -> np.ndarray:
     """The clean drawing with its hands and its contact damaged; limbs stay as they are."""
     drawing = draw(scene, SIZE)
     image = drawing.image.copy()
     if scene.pose in FUSED_POSES and rng.random() < FUSION_SHARE:
-        damage_contact(image, drawing, str(rng.choice(CONTACT_DAMAGE)), rng)
+        damage_contact(image, drawing, str(rng.choice(CONTACT_DAMAGE[damage])), rng)
     for person in drawing.people:
         hands = hand_places(person)
         if hands and rng.random() < HAND_SHARE:
             hand = hands[int(rng.integers(len(hands)))]
-            damage_hand(image, person, hand, str(rng.choice(HAND_DAMAGE)), rng)
+            damage_hand(image, person, hand, str(rng.choice(HAND_DAMAGE[damage])), rng)
     return image

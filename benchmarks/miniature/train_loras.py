@@ -220,10 +220,10 @@ def epoch_batches(count: int, batch: int, repeats: int, random: torch.Generator)
     return list(torch.cat([rows, rows[:missing]]).split(batch))
 
 
-def make_pictures(recipe: Recipe, folder: Path) -> list[TrainingPicture]:
-    """The pictures of a faithful or of a broken recipe."""
+def make_pictures(recipe: Recipe, folder: Path, seed: int = 0) -> list[TrainingPicture]:
+    """The pictures of a faithful recipe, always the same ones, or of a broken one, its seed's."""
     if isinstance(recipe, BrokenRecipe):
-        return make_broken_set(recipe, folder)
+        return make_broken_set(recipe, folder, seed)
     return make_training_set(recipe, folder)
 
 
@@ -234,7 +234,7 @@ def train_run(job: Job, settings: Settings, device: torch.device) -> dict[str, A
     partial = settings.out / f".{job.folder}.partial"
     shutil.rmtree(partial, ignore_errors=True)
     with tempfile.TemporaryDirectory() as scratch:
-        pictures = make_pictures(job.recipe, Path(scratch) / "set")
+        pictures = make_pictures(job.recipe, Path(scratch) / "set", job.seed)
     trainer = LoraTrainer(job, settings, pictures, device)
     random = torch.Generator().manual_seed(job.seed)
     sheet, losses = [], []
