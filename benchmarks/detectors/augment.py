@@ -79,13 +79,19 @@ class Warp:
         return torch.cat([moved.amin(2), moved.amax(2)], -1)
 
 
-def degrade(pictures: Tensor) -> Tensor:
-    """Soften, smear, recolour, recompress, add noise: each to a random share of the pictures (B, 3, H, W) in 0..1."""
+def degrade(pictures: Tensor, blotch: bool = True) -> Tensor:
+    """Soften, smear, recolour, recompress, add noise: each to a random share of the pictures (B, 3, H, W) in 0..1.
+
+    Args:
+        pictures: what is changed.
+        blotch: blur a patch too; not for networks that tell a hand from a blur, or two bodies from a wash of colours.
+    """
     pictures = _recolor(pictures)
     pictures = _some(pictures, 0.35, _smear)
     pictures = _some(pictures, 0.45, _blur)
     pictures = _some(pictures, 0.3, _rescale)
-    pictures = _some(pictures, 0.3, _blotch)
+    if blotch:
+        pictures = _some(pictures, 0.3, _blotch)
     pictures = _some(pictures, 0.25, _recompress)
     strength = torch.rand(len(pictures), 1, 1, 1, device=pictures.device) ** 2 * 0.05
     return (pictures + torch.randn_like(pictures) * strength).clamp(0, 1)

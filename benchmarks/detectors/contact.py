@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from benchmarks.detectors.augment import Motion, Warp, degrade
 from benchmarks.detectors.fitting import Losses
+from benchmarks.detectors.labelled import Labelled, softly_degraded
 from benchmarks.detectors.store import PEOPLE, SIDE, Drawings, boxes_of
 from detectors.crops import PAIR_SIZE, cut
 from detectors.networks import UNet, normalise, save_weights
@@ -18,6 +19,8 @@ from detectors.vocabulary import CONTACT_MAPS
 
 FIELDS = ("labels", "contact")
 _MOTION = Motion(zoom=0.15, shift=0.05, turn=0.12)
+# Share of a batch that is labelled generated pictures, where there are any.
+_GENERATED = 0.35
 _SIZES = {"nano": (8, 12, 16), "shipped": (12, 24, 48, 64, 80)}
 
 
@@ -38,36 +41,66 @@ def pair_windows(boxes: Tensor, there: Tensor) -> Tensor:
 class Objective:
     """Makes batches of pair crops and judges the painted contact and the answer."""
 
-    def __init__(self, drawings: Drawings, batch: int, seed: int = 0) -> None:
-        self.drawings, self.batch = drawings, batch
+    def __init__(self, drawings: Drawings, batch: int, seed: int = 0, labelled: Labelled | None = None) -> None:
+        self.drawings, self.labelled = drawings, labelled
+        self.generated = round(batch * _GENERATED) if labelled else 0
+        self.drawn = batch - self.generated
         self.generator = torch.Generator().manual_seed(seed)
         asked = drawings.tensors["scenes"][:, 1]
         self.pairs = torch.nonzero(asked > 1)[:, 0].cpu()
+        # As often fused as not; those that nobody was sure of are left out.
+        self.often = (
+            torch.where(labelled.fused > 0, _fused_often(labelled), labelled.fused == 0).cpu() if labelled else None
+        )
 
     def __call__(self, network: nn.Module) -> Losses:
         """The losses of one fresh batch."""
         device = self.drawings.device
-        choice = torch.randint(len(self.pairs), (self.batch,), generator=self.generator)
+        choice = torch.randint(len(self.pairs), (self.drawn,), generator=self.generator)
         index = self.pairs[choice].to(device)
         with torch.no_grad(), torch.autocast(device, enabled=False):
-            warp = Warp.random(self.batch, SIDE, device, _MOTION)
-            pictures = degrade(warp.colors(self.drawings.images(index, soften=0.4)))
+            warp = Warp.random(self.drawn, SIDE, device, _MOTION)
+            pictures = degrade(warp.colors(self.drawings.images(index, soften=0.4)), blotch=False)
             labels, contact = warp.labels(self.drawings.labels(index)), warp.labels(self.drawings.contact(index))
             owner = (labels[:, 0] // 16).long()
             boxes = boxes_of(torch.stack([owner == p + 1 for p in range(PEOPLE)], 1))
-            there = boxes[..., 2] - boxes[..., 0] > 6
-            boxes = boxes + torch.randn_like(boxes) * 3
-            windows = pair_windows(boxes, there)
-            rows = torch.arange(self.batch, device=device)
+            windows = _windows(boxes)
+            rows = torch.arange(self.drawn, device=device)
             inputs = normalise(cut(pictures, rows, windows, PAIR_SIZE))
             touch = functional.max_pool2d(cut(contact, rows, windows, PAIR_SIZE, "nearest"), 2)[:, 0]
             fused = self.drawings.tensors["scenes"][index][:, 2]
+            answered = fused
+            if self.labelled:
+                more, told = self._generated(self.labelled)
+                inputs, answered = torch.cat([inputs, more]), torch.cat([fused, told])
         maps, answers = network(inputs)
+        maps = maps[: self.drawn]  # where a generated picture is fused, nobody has painted
         wanted = torch.stack([touch * (1 - fused[:, None, None]), touch * fused[:, None, None]], 1)
         weight = 1 + 3 * touch[:, None]
         painted = functional.binary_cross_entropy_with_logits(maps.float(), wanted, weight=weight.expand_as(wanted))
-        answer = functional.cross_entropy(answers["fused"].float(), fused.long(), label_smoothing=0.02)
+        answer = functional.cross_entropy(answers["fused"].float(), answered.long(), label_smoothing=0.02)
         return {"painted": painted, "fused": answer}
+
+    def _generated(self, labelled: Labelled) -> tuple[Tensor, Tensor]:
+        """Crops of labelled pictures, and whether they are fused."""
+        index = labelled.pick(self.generated, self.generator, self.often)
+        warp = Warp.random(self.generated, SIDE, self.drawings.device, _MOTION)
+        pictures = softly_degraded(warp.colors(labelled.pictures(index)))
+        found = labelled.boxes[index]
+        moved = warp.boxes(found, SIDE).clamp(0, SIDE) * (found[..., 2:3] > found[..., :1])
+        rows = torch.arange(self.generated, device=self.drawings.device)
+        return normalise(cut(pictures, rows, _windows(moved), PAIR_SIZE)), labelled.fused[index].float()
+
+
+def _windows(boxes: Tensor) -> Tensor:
+    """Windows round people's boxes (B, N, 4), a little off."""
+    there = boxes[..., 2] - boxes[..., 0] > 6
+    return pair_windows(boxes + torch.randn_like(boxes) * 3, there)
+
+
+def _fused_often(labelled: Labelled) -> float:
+    """How many pictures are not fused for each that is."""
+    return float((labelled.fused == 0).sum() / (labelled.fused > 0).sum().clamp_min(1))
 
 
 def save(path: Path, network: UNet, notes: dict[str, Any]) -> None:

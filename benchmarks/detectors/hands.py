@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch.nn import functional
 
 from benchmarks.detectors.augment import Motion, Warp, degrade
 from benchmarks.detectors.fitting import Losses
+from benchmarks.detectors.labelled import Labelled, softly_degraded
 from benchmarks.detectors.store import HANDS, OCCLUDED, PEOPLE, SIDE, Drawings
 from detectors.networks import UNet, normalise, save_weights
 from detectors.vocabulary import ARMS, HAND_MAPS, HAND_STATES
@@ -22,6 +24,9 @@ _SIZES = {"nano": (8, 12, 16), "shipped": (24, 40, 72, 112, 144)}
 # How many times as often a drawing is picked where arms are crossed, where they are behind the back, and where people
 # stand in a row and cover each other's hands: each is so in about 3 of 100 drawings.
 _OFTEN = {"crossed": 4.0, "behind": 2.0, "row": 3.0}
+
+# Share of a batch that is labelled generated pictures, where there are any.
+_GENERATED = 0.35
 
 
 def build(size: str = "shipped") -> UNet:
@@ -41,10 +46,13 @@ def split_maps(maps: Tensor) -> dict[str, Tensor]:
 class Objective:
     """Makes batches and judges the heat map, and everything else at the true arm ends."""
 
-    def __init__(self, drawings: Drawings, batch: int, seed: int = 0) -> None:
-        self.drawings, self.batch = drawings, batch
+    def __init__(self, drawings: Drawings, batch: int, seed: int = 0, labelled: Labelled | None = None) -> None:
+        self.drawings, self.labelled = drawings, labelled
+        self.generated = round(batch * _GENERATED) if labelled else 0
+        self.drawn = batch - self.generated
         self.generator = torch.Generator().manual_seed(seed)
         self.shares = shares(drawings).cpu()
+        self.often = often_broken(labelled).cpu() if labelled else None
 
     def targets(self, index: Tensor, warp: Warp) -> dict[str, Tensor]:
         """Per possible hand, (B, N, …), N = PEOPLE x HANDS; places in pixels."""
@@ -78,13 +86,26 @@ class Objective:
     def __call__(self, network: nn.Module) -> Losses:
         """The losses of one fresh batch."""
         device = self.drawings.device
-        index = self.drawings.pick(self.batch, self.generator, self.shares)
-        warp = Warp.random(self.batch, SIDE, device, _MOTION)
+        index = self.drawings.pick(self.drawn, self.generator, self.shares)
+        warp = Warp.random(self.drawn, SIDE, device, _MOTION)
         with torch.no_grad(), torch.autocast(device, enabled=False):
-            pictures = degrade(warp.colors(self.drawings.images(index, soften=0.4)))
+            pictures = degrade(warp.colors(self.drawings.images(index, soften=0.4)), blotch=False)
             wanted = self.targets(index, warp)
+            if self.labelled:
+                chosen = self.labelled.pick(self.generated, self.generator, self.often)
+                warp = Warp.random(self.generated, SIDE, device, _MOTION)
+                more = softly_degraded(warp.colors(self.labelled.pictures(chosen)))
+                pictures, told = torch.cat([pictures, more]), self.labelled.hands(chosen, warp)
+                wanted = {name: torch.cat([value, told[name]]) for name, value in wanted.items()}
         maps, _ = network(normalise(pictures))
         return loss_of(split_maps(maps.float()), wanted)
+
+
+def often_broken(labelled: Labelled) -> Tensor:
+    """How often each labelled picture is picked, (N,): those with a broken hand more often."""
+    present, state = labelled.ends[..., 0] > 0, labelled.ends[..., 1].long()
+    broken = (present & ((state == HAND_STATES.index("fused")) | (state == HAND_STATES.index("lost")))).any(1)
+    return 1.0 + 2.0 * broken.float()
 
 
 def shares(drawings: Drawings) -> Tensor:
@@ -122,22 +143,25 @@ def loss_of(maps: dict[str, Tensor], wanted: dict[str, Tensor]) -> Losses:
         picked["state"].flatten(0, 1), state.flatten(), balance, label_smoothing=0.02
     )
     grip = wanted["gripping"][b, n][:, None].expand(-1, 9)
-    losses["grip"] = 0.3 * functional.binary_cross_entropy_with_logits(picked["gripping"][..., 0], grip)
+    losses["grip"] = 0.3 * _where_known(functional.binary_cross_entropy_with_logits, picked["gripping"][..., 0], grip)
     size = wanted["size"][b, n][:, None] / 32
     losses["size"] = 0.3 * functional.smooth_l1_loss(picked["size"], size.expand(-1, 9, -1))
     shift = (wanted["center"][b, n][:, None] - here) / 4
     losses["shift"] = 0.3 * functional.smooth_l1_loss(picked["shift"], shift)
     owner = (wanted["owner"][b, n][:, None] - here) / 64
-    losses["owner"] = _masked(picked["owner"], owner, wanted["head"][b, n][:, None, None].expand_as(owner))
+    owner = owner.masked_fill(~wanted["head"][b, n][:, None, None], torch.nan)
+    losses["owner"] = _where_known(functional.smooth_l1_loss, picked["owner"], owner)
     keys = (wanted["keypoints"][b, n][:, None] - here[:, :, None]) / 16
     keys = keys.flatten(2)
-    losses["keys"] = 0.2 * _masked(picked["keypoints"], torch.nan_to_num(keys), ~torch.isnan(keys))
+    losses["keys"] = 0.2 * _where_known(functional.smooth_l1_loss, picked["keypoints"], keys)
     return losses
 
 
-def _masked(got: Tensor, wanted: Tensor, valid: Tensor) -> Tensor:
-    loss = functional.smooth_l1_loss(got, wanted, reduction="none")
-    return (loss * valid).sum() / valid.sum().clamp_min(1)
+def _where_known(loss: Callable[..., Tensor], got: Tensor, wanted: Tensor) -> Tensor:
+    """The mean loss where ``wanted`` is not NaN."""
+    known = ~torch.isnan(wanted)
+    each = loss(got, torch.nan_to_num(wanted), reduction="none")
+    return (each * known).sum() / known.sum().clamp_min(1)
 
 
 def _heat(maps: Tensor, wanted: dict[str, Tensor]) -> tuple[Tensor, Tensor]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmarks.detectors.sampling import Split, scene_of
+from benchmarks.detectors.spoiling import spoil
 from benchmarks.detectors.truths import (
     arms_of,
     drawn,
@@ -81,6 +82,8 @@ _FILES = {
 
 def _records(split: Split, index: int) -> dict[str, NDArray[np.generic]]:
     drawing = draw(scene_of(split, index), SIDE)
+    if split == "train":
+        drawing = spoil(drawing, np.random.default_rng((91, index)))
     people = np.zeros((PEOPLE, len(PERSON_FIELDS)), np.float32)
     hands = np.full((PEOPLE, HANDS, len(HAND_FIELDS) + 12), np.nan, np.float32)
     hands[..., 0] = 0

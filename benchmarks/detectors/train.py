@@ -23,6 +23,10 @@ _SETTINGS = {
     "faces": (256, 2e-3),
 }
 
+# Networks that also learn from labelled generated pictures, and how much gentler one goes on than it begins.
+_LABELLED = ("hands", "contact", "bodies")
+_GENTLER = 0.4
+
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line."""
@@ -49,6 +53,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--batch", type=int, help="pictures or crops a step")
     parser.add_argument("--device", default=None, help="cuda or cpu; cuda where there is one")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--start", type=Path, help="go on from the weights of this folder, more gently")
+    parser.add_argument(
+        "--pictures", type=Path, help="generated pictures of the labelled set that is there to learn from"
+    )
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS), help="with all: which ones")
     return parser
 
@@ -69,6 +77,7 @@ def _train(options: argparse.Namespace) -> None:
 
     from benchmarks.detectors.fitting import Plan, fit
     from benchmarks.detectors.store import Drawings
+    from detectors.networks import load_weights
 
     _render(options)
     device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
@@ -85,17 +94,27 @@ def _train(options: argparse.Namespace) -> None:
     drawings = Drawings(options.data / "train", device, module.FIELDS)
     print(f"{options.what}: {drawings.count} drawings on {device} in {time.monotonic() - started:.0f}s", flush=True)
     size = {"people": "n"}.get(options.what, options.size)
-    network = module.build(size).to(device)
+    network = module.build(size)
+    if options.start:
+        network.load_state_dict(load_weights(options.start / f"{options.what}.safetensors")[0])
+        rate *= _GENTLER
+    network = network.to(device)
     if options.what != "likeness":
         network = network.to(memory_format=torch.channels_last)
     millions = sum(p.numel() for p in network.parameters()) / 1e6
     print(f"{options.what}: {millions:.2f} M parameters, batch {batch}", flush=True)
+    more: dict[str, Any] = {}
+    if options.pictures and options.what in _LABELLED:
+        from benchmarks.detectors.labelled import load_labelled
+
+        more["labelled"] = load_labelled(options.pictures, device)
+        print(f"{options.what}: {more['labelled'].count} labelled pictures", flush=True)
     path = options.out / f"{options.what}.safetensors"
     plan = Plan(minutes=options.minutes, batch=batch, rate=rate)
     fit(
         options.what,
         network,
-        module.Objective(drawings, batch, options.seed),
+        module.Objective(drawings, batch, options.seed, **more),
         plan,
         lambda average, notes: module.save(path, average, notes | {"drawings": drawings.count, "device": device}),
     )
@@ -108,8 +127,9 @@ def _train_all(options: argparse.Namespace) -> None:
     flags += ["--drawings", str(options.drawings), "--size", options.size, "--seed", str(options.seed)]
     if options.device:
         flags += ["--device", options.device]
-    if options.batch:
-        flags += ["--batch", str(options.batch)]
+    for name in ("batch", "start", "pictures"):
+        if getattr(options, name):
+            flags += [f"--{name}", str(getattr(options, name))]
     logs = options.data / "logs"
     for folder in (options.out, logs):
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,9 +1,16 @@
-"""Arms' ends that the hand network suspects, numbered on a picture so that each can be labelled for itself."""
+"""Arms' ends that the hand network suspects, lettered on a picture so that each can be labelled for itself.
+
+Such a file of labels has the columns of :data:`benchmarks.labelling.labels.FAULTS` with ``ends`` in place of the hands:
+for each letter, and for each end without one as ``@x,y`` in pixels of the picture, whose it is and its grade, as in
+``a=L:holds b=none @165,140=R:lost``.
+"""
 
 from __future__ import annotations
 
+import csv
 import json
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from string import ascii_lowercase
@@ -12,6 +19,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from benchmarks.labelling.cells import LabelledCell
+from benchmarks.labelling.labels import BROKEN, FAULTS, SIDES, UNSURE, LabelFault
 from detectors import DetectorSet
 from service.suites import Suite
 
@@ -60,6 +68,84 @@ def read_ends(path: Path) -> dict[int, list[End]]:
     """Read what :func:`write_ends` wrote, by picture number."""
     rows = map(json.loads, path.read_text(encoding="utf-8").splitlines())
     return {row["number"]: [End(end["letter"], tuple(end["box"])) for end in row["ends"]] for row in rows}
+
+
+GRADES = ("holds", "minor", "fused", "lost", "hidden", UNSURE)
+_ENTRY = re.compile(rf"(?:([a-z])|@(\d{{1,3}}),(\d{{1,3}}))=(?:none|\?|([LR]):({'|'.join(map(re.escape, GRADES))}))")
+# The worst grade of a person's hands, and what is said where none can be judged.
+_WORST = (*reversed(BROKEN), "minor", "holds", "hidden")
+
+
+@dataclass(frozen=True)
+class LabelledEnd:
+    """One end of an arm as labelled.
+
+    Attributes:
+        point: its middle, in pixels of the picture.
+        box: what was suspected there, or ``None`` for an end that nobody suspected.
+        side: whose it is, one of :data:`benchmarks.labelling.labels.SIDES`; ``None`` where that is not sure.
+        grade: one of :data:`GRADES`.
+    """
+
+    point: tuple[float, float]
+    box: tuple[float, float, float, float] | None
+    side: str | None
+    grade: str
+
+
+def read_labelled_ends(
+    path: Path, suspected: Mapping[int, Sequence[End]]
+) -> dict[int, tuple[dict[str, str], list[LabelledEnd]]]:
+    """For each picture the answers to :data:`FAULTS` (hands by their worst end), and the ends without those of "none".
+
+    Raises:
+        LabelFault: a column is missing, an answer is none of those allowed, a letter is missing or too many.
+    """
+    result: dict[int, tuple[dict[str, str], list[LabelledEnd]]] = {}
+    asked = [question for question in FAULTS if not question.endswith("_hands")]
+    with path.open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            where = f"{path.name}, picture {row.get('number')}"
+            for question in asked:
+                if row.get(question) not in (*FAULTS[question], UNSURE):
+                    raise LabelFault(f"{where}, {question}: {row.get(question)!r} is none of those allowed")
+            number = int(row["number"])
+            ends = _ends(row["ends"] or "", suspected.get(number, ()), where)
+            faults = {question: row[question] for question in asked}
+            for side in SIDES:
+                faults[f"{side}_hands"] = _hands(ends, side, faults)
+            result[number] = faults, ends
+    return result
+
+
+def _ends(text: str, suspected: Sequence[End], where: str) -> list[LabelledEnd]:
+    boxes, said, ends = {end.letter: end for end in suspected}, set(), []
+    for entry in text.split():
+        found = _ENTRY.fullmatch(entry)
+        if found is None:
+            raise LabelFault(f"{where}, ends: {entry!r} cannot be read")
+        letter, x, y, side, grade = found.groups()
+        if letter:
+            if letter not in boxes or letter in said:
+                raise LabelFault(f"{where}, ends: {letter} is there twice or not marked on the picture")
+            said.add(letter)
+        if entry.endswith("=none"):
+            continue
+        box = boxes[letter].box if letter else None
+        point = boxes[letter].point if letter else (float(x), float(y))
+        ends.append(LabelledEnd(point, box, {"L": "left", "R": "right"}.get(side), grade or UNSURE))
+    if said != set(boxes):
+        raise LabelFault(f"{where}, ends: no word about {', '.join(sorted(set(boxes) - said))}")
+    return ends
+
+
+def _hands(ends: Sequence[LabelledEnd], side: str, faults: Mapping[str, str]) -> str:
+    """One person's hands by their worst end; unsure where an unsure end could change that."""
+    if faults["people"] == "0" or (side == "right" and faults["people"] == "1"):
+        return "absent"
+    grades = [end.grade for end in ends if end.side in (side, None)]
+    worst = next((grade for grade in _WORST if grade in grades), "hidden")
+    return UNSURE if UNSURE in grades and worst != _WORST[0] else worst
 
 
 def mark(sheet: Image.Image, corner: tuple[int, int], scale: float, side: int, ends: Sequence[End]) -> None:

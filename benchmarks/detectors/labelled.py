@@ -1,0 +1,172 @@
+"""Generated pictures with labelled hands, contact and limbs, as tensors beside the drawings.
+
+Drawings are cleaner than what a model makes, and it breaks hands in ways that no drawing does. So a part of what the
+hand, contact and body networks see are pictures of models that were trained to break hands and bodies, labelled by
+looking.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from benchmarks.detectors.augment import Warp, degrade
+from benchmarks.detectors.store import HANDS, OCCLUDED, PEOPLE, SIDE
+from benchmarks.labelling.cells import LabelledCell, read_cells
+from benchmarks.labelling.compare import from_left
+from benchmarks.labelling.ends import LabelledEnd, read_ends, read_labelled_ends
+from benchmarks.labelling.labels import SIDES
+from detectors import DetectorSet, open_detectors
+from detectors.context import Context
+from detectors.vocabulary import HAND_STATES, LIMBS
+from service.suites import load_suite
+
+SET = Path(__file__).parents[1] / "labelling" / "sets" / "learning"
+VALIDATION_SEED = 7004
+"""Pictures of this seed settle thresholds; the others are trained on."""
+MOST_ENDS = PEOPLE * HANDS
+_UNASKED = -1
+# Side of a hand as a share of its head's, for ends that no box was given for.
+_HAND = 0.42
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """N pictures on one device; -1 and NaN where nothing is known.
+
+    Attributes:
+        images: (N, SIDE, SIDE, 3) uint8.
+        boxes: (N, PEOPLE, 4) of everybody seen, zeros for nobody.
+        masks: (N, 2, SIDE, SIDE) uint8, of the left and the right person.
+        limbs: (N, 2), places in ``LIMBS``.
+        fused: (N,), 0 or 1.
+        ends: (N, MOST_ENDS, 8): present, state (a place in ``HAND_STATES``, or :data:`OCCLUDED` where it is not
+            judged), box, and the middle of the owner's head.
+    """
+
+    images: Tensor
+    boxes: Tensor
+    masks: Tensor
+    limbs: Tensor
+    fused: Tensor
+    ends: Tensor
+
+    @property
+    def count(self) -> int:
+        """How many pictures there are."""
+        return len(self.images)
+
+    def pick(self, amount: int, generator: torch.Generator, often: Tensor | None = None) -> Tensor:
+        """Random indices, (amount,); with ``often`` (N,) of the CPU as often as that says."""
+        shares = torch.ones(self.count) if often is None else often
+        return torch.multinomial(shares, amount, replacement=True, generator=generator).to(self.images.device)
+
+    def pictures(self, index: Tensor) -> Tensor:
+        """Pictures (B, 3, H, W) in 0..1."""
+        return self.images[index].permute(0, 3, 1, 2).float() / 255.0
+
+    def hands(self, index: Tensor, warp: Warp) -> dict[str, Tensor]:
+        """What :meth:`benchmarks.detectors.hands.Objective.targets` says of drawings, moved by ``warp``."""
+        ends = self.ends[index]
+        known = ~torch.isnan(ends[..., 6:])
+        boxes = warp.boxes(torch.nan_to_num(ends[..., 2:6]), SIDE)
+        state = ends[..., 1].long()
+        center = (boxes[..., :2] + boxes[..., 2:]) / 2
+        present = (ends[..., 0] > 0) & ((center > 0) & (center < SIDE)).all(-1)
+        nothing = torch.full((*ends.shape[:2], 6, 2), torch.nan, device=ends.device)
+        return {
+            "center": center,
+            "box": boxes,
+            "size": boxes[..., 2:] - boxes[..., :2],
+            "state": state,
+            "judge": present & (state < OCCLUDED),
+            "ignore": present & (state == OCCLUDED),
+            "gripping": torch.full(ends.shape[:2], torch.nan, device=ends.device),
+            "keypoints": nothing,
+            "owner": warp.points(torch.nan_to_num(ends[..., 6:]), SIDE),
+            "head": known.all(-1),
+        }
+
+
+def softly_degraded(pictures: Tensor) -> Tensor:
+    """Half of the pictures degraded: they are soft and smeared as they are."""
+    half = len(pictures) // 2
+    return torch.cat([degrade(pictures[:half], blotch=False), pictures[half:]]) if half else pictures
+
+
+def load_labelled(pictures: Path, device: str, *, validation: bool = False, folder: Path = SET) -> Labelled:
+    """Read the set that is there to learn from.
+
+    Args:
+        pictures: folder of the generated pictures.
+        device: where the tensors lie.
+        validation: those of :data:`VALIDATION_SEED`, and no others; else all others.
+        folder: ``cells.jsonl``, ``ends.jsonl``, ``faults.csv`` and ``suite.yaml``.
+    """
+    labels = read_labelled_ends(folder / "faults.csv", read_ends(folder / "ends.jsonl"))
+    cells = [
+        cell
+        for cell in read_cells(folder / "cells.jsonl")
+        if cell.number in labels and (cell.seed == VALIDATION_SEED) == validation
+    ]
+    return gather(cells, labels, pictures, open_detectors(device=device), folder / "suite.yaml", device)
+
+
+def gather(
+    cells: Sequence[LabelledCell],
+    labels: Mapping[int, tuple[Mapping[str, str], Sequence[LabelledEnd]]],
+    pictures: Path,
+    detectors: DetectorSet,
+    suite_file: Path,
+    device: str,
+    batch: int = 8,
+) -> Labelled:
+    """Look at every picture for its people, and put them beside the labels."""
+    suite = load_suite(str(suite_file))
+    rows: list[tuple[NDArray[np.generic], ...]] = []
+    for start in range(0, len(cells), batch):
+        part = cells[start : start + batch]
+        images = [np.asarray(Image.open(pictures / cell.name).convert("RGB")) for cell in part]
+        asked = [suite.expectation(cell.scenario) for cell in part]
+        for cell, image, context in zip(part, images, detectors.look(images, asked), strict=True):
+            rows.append((image, *_row(*labels[cell.number], context)))
+    return Labelled(*(torch.from_numpy(np.stack(column)).to(device) for column in zip(*rows, strict=True)))
+
+
+def _row(faults: Mapping[str, str], ends: Sequence[LabelledEnd], context: Context) -> tuple[NDArray[np.generic], ...]:
+    boxes = np.zeros((PEOPLE, 4), np.float32)
+    for place, person in enumerate(context.people[:PEOPLE]):
+        boxes[place] = person.box
+    masks, limbs = np.zeros((2, SIDE, SIDE), np.uint8), np.full(2, _UNASKED, np.int64)
+    heads = np.full((2, 4), np.nan, np.float32)
+    seen = from_left(context.people)
+    if str(len(seen)) == faults["people"] and len(seen) <= len(SIDES):
+        for place, person in enumerate(seen):
+            masks[place] = person.mask
+            answer = faults[f"{SIDES[place]}_limbs"]
+            limbs[place] = LIMBS.index(answer) if answer in LIMBS else _UNASKED
+            if person.head:
+                heads[place] = person.head.box
+    asked = "fusion" in context.expectation.checks
+    fused = np.int64(("no", "yes").index(faults["fusion"]) if asked and faults["fusion"] in ("no", "yes") else _UNASKED)
+    return boxes, masks, limbs, np.asarray(fused), _ends(ends, heads)
+
+
+def _ends(ends: Sequence[LabelledEnd], heads: NDArray[np.float32]) -> NDArray[np.float32]:
+    rows = np.zeros((MOST_ENDS, 8), np.float32)
+    sizes = heads[:, 2:] - heads[:, :2]
+    usual = float(np.nanmean(sizes)) * _HAND if np.isfinite(sizes).any() else 28.0
+    for row, end in zip(rows, ends, strict=False):
+        head = heads[SIDES.index(end.side)] if end.side else np.full(4, np.nan, np.float32)
+        x, y = end.point
+        box = end.box or (x - usual / 2, y - usual / 2, x + usual / 2, y + usual / 2)
+        state = HAND_STATES.index(end.grade) if end.grade in HAND_STATES else OCCLUDED
+        row[:] = (1, state, *box, (head[0] + head[2]) / 2, (head[1] + head[3]) / 2)
+    return rows
