@@ -6,41 +6,25 @@ import argparse
 import json
 import sys
 import time
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from PIL import Image
 
-from benchmarks.detectors.cases import Case, case_of
-from benchmarks.detectors.matching import hands_met, people_met
-from benchmarks.detectors.truths import drawn
-from detectors.assignment import probability
-from detectors.checks import Check, EyeBleed, Face, FollowThrough, Ghost, Identity, Limbs, OutfitBleed
-from detectors.checks.bleed import foreign_values
-from detectors.checks.pose import pose_odds
-from detectors.context import Context
+from benchmarks.detectors.cases import case_of
+from benchmarks.detectors.labelled import SET, labelled_cells, read_faults
+from benchmarks.detectors.samples import OPEN, SCORED, Samples, gather, gather_labelled
+from benchmarks.labelling.labels import completed
+from detectors.sight import Sight
 from detectors.thresholds import FILE, Thresholds
 from detectors.vocabulary import HAND_STATES
 from detectors.weights import shipped_folder
 from detectors.weights.manifest import sha256_of
+from service.suites import load_suite
 
-# Everything is reported while thresholds are measured.
-OPEN = Thresholds(
-    person=0.05, head=0.05, ahoge=0.5, tuft=0.5, fused_bodies=0.5, heat=0.03, faint=0.03, hand=0.0, lost=0.2, fused=0.2,
-    minor=0.5, second_opinion=0.0, small_hand=0.0, clear_face=0.0,
-)  # fmt: skip
-# Thresholds that a check's own score is compared with, and the truths that count as positive.
-_SCORED: dict[str, tuple[type[Check], tuple[str, ...]]] = {
-    "eye_color": (EyeBleed, ("fails",)),
-    "outfit": (OutfitBleed, ("fails",)),
-    "limbs": (Limbs, ("fails",)),
-    "face": (Face, ("fails",)),
-    "ghost": (Ghost, ("fails",)),
-    "identity": (Identity, ("fails",)),
-    "asked": (FollowThrough, ("fails", "minor")),
-}
 # Thresholds of answers that do not separate well yet, and the precision that is asked of them on validation drawings.
 _CAREFUL, _PRECISION = ("outfit", "limbs", "ghost"), 0.93
 # Thresholds whose F1 is lower than the best by so many mistakes, of at least so many faults, are as good as it: with
@@ -48,20 +32,6 @@ _CAREFUL, _PRECISION = ("outfit", "limbs", "ghost"), 0.93
 _TOLERATED, _OF = 2, 100
 # Share of judged hands that may be smaller than the smallest one that is judged.
 _SMALL_SHARE = 0.002
-
-
-@dataclass
-class Samples:
-    """(score, whether it is true) for each threshold, and hands in detail."""
-
-    pairs: dict[str, list[tuple[float, bool]]] = field(default_factory=dict)
-    hands: list[tuple[str, tuple[float, ...], bool | None]] = field(default_factory=list)
-    sizes: list[float] = field(default_factory=list)
-    skins: list[float] = field(default_factory=list)
-
-    def add(self, name: str, score: float, true: bool) -> None:
-        """One more observation."""
-        self.pairs.setdefault(name, []).append((score, true))
 
 
 def best_threshold(scores: ArrayLike, true: ArrayLike) -> tuple[float, float]:
@@ -115,102 +85,13 @@ def _middle(scores: ArrayLike, true: ArrayLike, least: float) -> tuple[float, fl
     return round(middle, 6), float(2 * wanted[values >= middle].sum() / ((values >= middle).sum() + wanted.sum()))
 
 
-def gather(samples: Samples, case: Case, context: Context) -> None:
-    """Compare one look at a validation drawing with its truth."""
-    drawing = case.drawing
-    met = people_met(context, drawing)
-    for p, person in enumerate(context.people):
-        samples.add("person", person.score, met[p] is not None)
-        index = met[p]
-        if person.head and index is not None:
-            truth = drawn(drawing, index)
-            samples.add("head", person.head.score, truth.judgeable)
-            if truth.ahoge is not None and person.head.answers:
-                odds = person.head.answers["ahoge"]
-                samples.add("ahoge", odds[2], truth.ahoge == "ahoge")
-                samples.add("tuft", odds[1] + odds[2], truth.ahoge != "none")
-    if context.contact and ("fusion", None) in case.truth:
-        samples.add("fused_bodies", context.contact.fused, case.truth["fusion", None] == "fails")
-    _gather_hands(samples, case, context)
-    _gather_scores(samples, case, context)
-    _gather_hair(samples, case, context)
-    _gather_poses(samples, case, context)
-
-
-def _gather_scores(samples: Samples, case: Case, context: Context) -> None:
-    """The scores of checks that compare a single one with a threshold, of people whose own match is right."""
-    met, names = people_met(context, case.drawing), [member.name for member in case.expectation.cast]
-    for threshold, (kind, positive) in _SCORED.items():
-        for finding in kind(OPEN).detect(context):
-            truth = case.truth.get((finding.check, finding.character))
-            who = context.blind.get(getattr(kind, "topic", ""), context.assignment)
-            p = who.matches.get(finding.character or "")
-            # What is read wrong is the threshold's business, who is taken for whom is not.
-            if truth is None or finding.score is None or p is None or met[p] != names.index(finding.character or ""):
-                continue
-            samples.add(threshold, finding.score, truth in positive)
-            head = context.people[p].head
-            if threshold == "face" and head:
-                samples.skins.append(head.areas["skin"])
-
-
-def _gather_hair(samples: Samples, case: Case, context: Context) -> None:
-    """How likely somebody else's hair colour and length are, of people whose own match is right."""
-    met = people_met(context, case.drawing)
-    for index, member in enumerate(case.expectation.cast):
-        p = context.blind["hair"].matches.get(member.name)
-        if p is None or met[p] != index:
-            continue
-        shown = drawn(case.drawing, index)
-        for attribute in ("hair_color", "hair_length"):
-            foreign = foreign_values(context, member, attribute)
-            odds = [probability(context.people[p].seen, attribute, word) for word in foreign]
-            known = [value for value in odds if value is not None]
-            if known and shown.judgeable:
-                samples.add(attribute, sum(known), getattr(shown, attribute) in foreign)
-
-
-def _gather_poses(samples: Samples, case: Case, context: Context) -> None:
-    """How likely the asked pose is, and the wrong order in poses with roles."""
-    asked, cast, scene = case.expectation, case.expectation.cast, case.drawing.scene
-    matches = [context.assignment.matches.get(member.name) for member in cast]
-    people = [context.people[i] for i in matches if i is not None]
-    if case.truth.get(("pose", None)) is None or len(people) < len(cast):
-        return
-    odds = pose_odds(people, [member.name == asked.below for member in cast])
-    same = scene.pose.replace(" ", "_") == asked.pose
-    samples.add("pose", 1 - odds.get(str(asked.pose), 0.0), not same)
-    if same and asked.below:
-        samples.add("reversed_roles", odds["reversed"], asked.below != cast[0].name)
-
-
-def _gather_hands(samples: Samples, case: Case, context: Context) -> None:
-    met, taken = hands_met(context, case.drawing)
-    for truth, hand in met:
-        if truth.state == "occluded":
-            continue
-        if hand:
-            samples.add("heat", hand.heat, True)
-            if truth.state != "lost":
-                samples.add("hand", (hand.heat + hand.seen) / 2, True)
-            samples.hands.append((truth.state, hand.states, hand.landmarks))
-            samples.sizes.append(max(hand.box[2] - hand.box[0], hand.box[3] - hand.box[1]))
-    people = people_met(context, case.drawing)
-    for k, hand in enumerate(context.hands):
-        owner = people[hand.owner] if hand.owner is not None else None
-        if k not in taken and not (owner is not None and case.drawing.people[owner].extra):
-            samples.add("heat", hand.heat, False)
-            if HAND_STATES[int(np.argmax(hand.states))] != "lost":
-                samples.add("hand", (hand.heat + hand.seen) / 2, False)
-
-
 def settle(samples: Samples) -> tuple[Thresholds, dict[str, float]]:
     """Thresholds and the F1 each reaches on the samples."""
     chosen: dict[str, float] = {}
     reached: dict[str, float] = {}
     for name in (
         "person", "head", "ahoge", "tuft", "fused_bodies", "heat", "hand", "hair_color", "hair_length",
-        "reversed_roles", "pose", *_SCORED,
+        "reversed_roles", "pose", *SCORED,
     ):  # fmt: skip
         scores, true = np.array(samples.pairs[name]).T
         choose = precise_threshold if name in _CAREFUL else best_threshold
@@ -260,13 +141,17 @@ def _second_opinion(
     return max(value, least), f1
 
 
-def measure(weights: Path, count: int, seed: int, device: str) -> tuple[Thresholds, dict[str, Any]]:
-    """Look at ``count`` validation drawings, every other one degraded, and settle the thresholds."""
+def measure(
+    weights: Path, count: int, seed: int, device: str, pictures: Path | None = None
+) -> tuple[Thresholds, dict[str, Any]]:
+    """Look at ``count`` validation drawings, every other one degraded, and settle the thresholds.
+
+    With a folder of ``pictures``, also at the validation part of the labelled set that is there to learn from.
+    """
     import torch
 
     from benchmarks.detectors.augment import degrade
     from detectors.errors import MissingWeights
-    from detectors.sight import Sight
     from detectors.weights import find
 
     try:
@@ -286,9 +171,25 @@ def measure(weights: Path, count: int, seed: int, device: str) -> tuple[Threshol
             gather(samples, case, context)
         if start % 80 == 0:
             print(f"{start + len(cases)}/{count} drawings, {time.monotonic() - started:.0f}s", file=sys.stderr)
+    generated = _look_at_labelled(samples, sight, pictures) if pictures else 0
     thresholds, reached = settle(samples)
     notes = {"split": "validation", "drawings": count, "seed": seed, "mediapipe": bundle is not None}
+    if generated:
+        notes["generated"] = generated
     return thresholds, notes | {"f1": {name: _number(value) for name, value in reached.items()}}
+
+
+def _look_at_labelled(samples: Samples, sight: Sight, pictures: Path, batch: int = 8) -> int:
+    """Gather from the labelled pictures that are kept for this; returns how many there are."""
+    labels, suite = read_faults(), load_suite(str(SET / "suite.yaml"))
+    cells = [cell for cell in labelled_cells(validation=True) if cell.number in labels]
+    for start in range(0, len(cells), batch):
+        part = cells[start : start + batch]
+        images = [np.asarray(Image.open(pictures / cell.name).convert("RGB")) for cell in part]
+        contexts = sight.look(images, [suite.expectation(cell.scenario) for cell in part])
+        for cell, context in zip(part, contexts, strict=True):
+            gather_labelled(samples, completed(labels[cell.number][0]), labels[cell.number][1], context)
+    return len(cells)
 
 
 def _number(value: float) -> float | None:
@@ -327,6 +228,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--images", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--pictures", type=Path, help="generated pictures of the labelled set, to settle by them too")
     parser.add_argument(
         "--only",
         nargs="+",
@@ -334,7 +236,7 @@ def main(arguments: list[str] | None = None) -> None:
         help="change these alone: of networks that have not seen what newer drawings show, the others are better kept",
     )
     options = parser.parse_args(arguments)
-    thresholds, notes = measure(options.weights, options.images, options.seed, options.device)
+    thresholds, notes = measure(options.weights, options.images, options.seed, options.device, options.pictures)
     content: dict[str, Any] = {"thresholds": thresholds.to_json(), "measured_on": notes}
     if options.only:
         content = _only(json.loads((options.weights / FILE).read_text()), content, options.only)

@@ -101,21 +101,27 @@ def softly_degraded(pictures: Tensor) -> Tensor:
     return torch.cat([degrade(pictures[:half], blotch=False), pictures[half:]]) if half else pictures
 
 
-def load_labelled(pictures: Path, device: str, *, validation: bool = False, folder: Path = SET) -> Labelled:
-    """Read the set that is there to learn from.
+def labelled_cells(folder: Path = SET, *, validation: bool) -> list[LabelledCell]:
+    """The pictures of :data:`VALIDATION_SEED`, or all others."""
+    cells = read_cells(folder / "cells.jsonl")
+    return [cell for cell in cells if (cell.seed == VALIDATION_SEED) == validation]
+
+
+def read_faults(folder: Path = SET) -> dict[int, tuple[dict[str, str], list[LabelledEnd]]]:
+    """The set's labels by picture number."""
+    return read_labelled_ends(folder / "faults.csv", read_ends(folder / "ends.jsonl"))
+
+
+def load_labelled(pictures: Path, device: str, folder: Path = SET) -> Labelled:
+    """Read what there is to train on.
 
     Args:
         pictures: folder of the generated pictures.
         device: where the tensors lie.
-        validation: those of :data:`VALIDATION_SEED`, and no others; else all others.
         folder: ``cells.jsonl``, ``ends.jsonl``, ``faults.csv`` and ``suite.yaml``.
     """
-    labels = read_labelled_ends(folder / "faults.csv", read_ends(folder / "ends.jsonl"))
-    cells = [
-        cell
-        for cell in read_cells(folder / "cells.jsonl")
-        if cell.number in labels and (cell.seed == VALIDATION_SEED) == validation
-    ]
+    labels = read_faults(folder)
+    cells = [cell for cell in labelled_cells(folder, validation=False) if cell.number in labels]
     return gather(cells, labels, pictures, open_detectors(device=device), folder / "suite.yaml", device)
 
 

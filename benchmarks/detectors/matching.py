@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.miniature.truth import Drawing, HandTruth
 from detectors.context import Context, Hand
+from detectors.crops import Box
 
 _SAME_PERSON = 0.5
 # A hand and its arm's end may lie this far apart, in sides of the hand.
@@ -35,20 +38,22 @@ def people_met(context: Context, drawing: Drawing) -> list[int | None]:
 
 def hands_met(context: Context, drawing: Drawing) -> tuple[list[tuple[HandTruth, Hand | None]], set[int]]:
     """Each drawn hand with the arm's end seen there, and the indices of the arm's ends that were taken."""
-    taken: set[int] = set()
-    met: list[tuple[HandTruth, Hand | None]] = []
-    for person in drawing.people:
-        for truth in person.hands:
-            x0, y0, x1, y1 = truth.box
-            reach = _SAME_HAND * max(x1 - x0, y1 - y0, 8.0)
-            near = [
-                (float(distance), k)
-                for k, hand in enumerate(context.hands)
-                if k not in taken
-                and (distance := np.hypot(hand.point[0] - (x0 + x1) / 2, hand.point[1] - (y0 + y1) / 2)) < reach
-            ]
-            best = min(near, default=None)
-            if best:
-                taken.add(best[1])
-            met.append((truth, context.hands[best[1]] if best else None))
-    return met, taken
+    truths = [truth for person in drawing.people for truth in person.hands]
+    met = ends_met(context, [truth.box for truth in truths])
+    hands = [None if k is None else context.hands[k] for k in met]
+    return list(zip(truths, hands, strict=True)), {k for k in met if k is not None}
+
+
+def ends_met(context: Context, boxes: Sequence[Box]) -> list[int | None]:
+    """For each true box in pixels of the frame the nearest arm's end that was seen there, each end once."""
+    met: list[int | None] = []
+    for x0, y0, x1, y1 in boxes:
+        reach = _SAME_HAND * max(x1 - x0, y1 - y0, 8.0)
+        near = [
+            (float(distance), k)
+            for k, hand in enumerate(context.hands)
+            if k not in met
+            and (distance := np.hypot(hand.point[0] - (x0 + x1) / 2, hand.point[1] - (y0 + y1) / 2)) < reach
+        ]
+        met.append(min(near)[1] if near else None)
+    return met

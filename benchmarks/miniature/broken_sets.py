@@ -26,9 +26,8 @@ from benchmarks.miniature.training_sets import (
     SIZE,
     Recipe,
     TrainingPicture,
-    dress,
     pair_caption,
-    place,
+    pair_scene,
     solo_caption,
     solo_scene,
     write_picture,
@@ -108,17 +107,7 @@ def broken_scenes(recipe: BrokenRecipe, seed: int = 0) -> list[Scene]:
             scenes.append(replace(solo_scene(trigger, rng), pose=pose, distance=near))
     rng = np.random.default_rng((seed, 32))
     for pose, count in PAIR_COUNTS.items():
-        for index in range(count):
-            scenes.append(
-                Scene(
-                    people=tuple(dress(trigger, rng) for trigger in TRIGGERS),
-                    pose=pose,
-                    distance=str(rng.choice(("close", "middle"))),
-                    background=place(rng),
-                    flipped=index % 2 == 1,
-                    seed=int(rng.integers(2**31)),
-                )
-            )
+        scenes += [pair_scene(pose, index, rng) for index in range(count)]
     return scenes
 
 

@@ -118,17 +118,19 @@ def solo_scene(trigger: str, rng: np.random.Generator) -> Scene:
 
 def drawn_pair_scenes(rng: np.random.Generator) -> list[Scene]:
     """The twelve pictures drawn with both: Kei carries Kana, and every second one is mirrored."""
-    return [
-        Scene(
-            people=tuple(dress(trigger, rng) for trigger in TRIGGERS),
-            pose=pose,
-            distance=str(rng.choice(("close", "middle"))),
-            background=place(rng),
-            flipped=index % 2 == 1,
-            seed=int(rng.integers(2**31)),
-        )
-        for index, pose in enumerate(DRAWN_POSES)
-    ]
+    return [pair_scene(pose, index, rng) for index, pose in enumerate(DRAWN_POSES)]
+
+
+def pair_scene(pose: str, index: int, rng: np.random.Generator) -> Scene:
+    """Both characters in a pose; odd numbers are mirrored."""
+    return Scene(
+        people=tuple(dress(trigger, rng) for trigger in TRIGGERS),
+        pose=pose,
+        distance=str(rng.choice(("close", "middle"))),
+        background=place(rng),
+        flipped=index % 2 == 1,
+        seed=int(rng.integers(2**31)),
+    )
 
 
 def place(rng: np.random.Generator) -> str:

@@ -14,7 +14,7 @@ from benchmarks.miniature import assemble, train_base, train_loras, train_vae, t
 from benchmarks.miniature.architecture import load_models
 from benchmarks.miniature.dataset import render_drawings
 from benchmarks.miniature.denoiser import PARTS, Denoiser
-from benchmarks.miniature.train_loras import Job, LoraTrainer, Settings, epoch_batches
+from benchmarks.miniature.lora_training import Job, LoraTrainer, Settings, epoch_batches
 from benchmarks.miniature.training_sets import Recipe, make_training_set
 from service.checkpoints import Folder, inspect_checkpoint, load_adapter
 

@@ -1,0 +1,89 @@
+"""Labelled generated pictures beside the drawings: what the networks are told about them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks.detectors import bodies, contact, hands
+from benchmarks.detectors.augment import Motion, Warp
+from benchmarks.detectors.labelled import MOST_ENDS, SET, Labelled, labelled_cells, read_faults
+from benchmarks.detectors.store import OCCLUDED, PEOPLE, SIDE, Drawings, _render_part
+from detectors.vocabulary import HAND_STATES
+
+
+@pytest.fixture(scope="module")
+def drawings(tmp_path_factory: pytest.TempPathFactory) -> Drawings:
+    from benchmarks.detectors.store import _FILES
+
+    folder = tmp_path_factory.mktemp("drawings")
+    for name, (shape, dtype) in _FILES.items():
+        np.lib.format.open_memmap(folder / f"{name}.npy", "w+", dtype, (10, *shape)).flush()
+    _render_part(str(folder), "train", 0, 10)
+    return Drawings(folder, "cpu", ("labels", "contact", "hands"))
+
+
+@pytest.fixture(scope="module")
+def labelled() -> Labelled:
+    """Four pictures: a fused hand at (60, 80), a hidden one at (150, 80), limbs of the left one alone are known."""
+    rng = np.random.default_rng(1)
+    ends = torch.zeros(4, MOST_ENDS, 8)
+    ends[:, 0] = torch.tensor([1, HAND_STATES.index("fused"), 50, 70, 70, 90, 64, 40])
+    ends[:, 1] = torch.tensor([1, OCCLUDED, 140, 70, 160, 90, torch.nan, torch.nan])
+    boxes = torch.zeros(4, PEOPLE, 4)
+    boxes[:, 0], boxes[:, 1] = torch.tensor([20.0, 20, 120, 220]), torch.tensor([110.0, 20, 220, 220])
+    masks = torch.zeros(4, 2, SIDE, SIDE, dtype=torch.uint8)
+    masks[:, 0, 20:220, 20:120] = 1
+    images = torch.from_numpy(rng.integers(0, 255, (4, SIDE, SIDE, 3), dtype=np.uint8))
+    limbs = torch.tensor([[0, -1], [1, -1], [0, -1], [-1, -1]])
+    return Labelled(images, boxes, masks, limbs, torch.tensor([0, 1, 0, -1]), ends)
+
+
+def test_a_hidden_end_is_neither_judged_nor_denied(labelled: Labelled) -> None:
+    still = Warp.random(1, SIDE, "cpu", Motion(zoom=0, shift=0, turn=0, bend=0, flip=False))
+    told = labelled.hands(torch.tensor([0]), still)
+    assert told["judge"][0].tolist() == [True] + [False] * (MOST_ENDS - 1)
+    assert told["ignore"][0, :3].tolist() == [False, True, False]
+    assert told["head"][0, :2].tolist() == [True, False]
+    assert told["box"][0, 0].tolist() == pytest.approx([50, 70, 70, 90], abs=0.01)
+    heat, weight = hands._heat(torch.zeros(1, 1, SIDE // 2, SIDE // 2), told)
+    assert heat[0, 40, 30] > 0.9
+    assert (weight[0, 40, 75], weight[0, 40, 30], weight[0, 5, 5]) == (0, 1, 1)
+
+
+@pytest.mark.parametrize("module", [hands, contact, bodies])
+def test_networks_learn_from_drawings_and_labelled_pictures_in_one_batch(
+    module: object, drawings: Drawings, labelled: Labelled
+) -> None:
+    torch.manual_seed(0)
+    network = module.build("nano")  # type: ignore[attr-defined]
+    losses = module.Objective(drawings, 12, labelled=labelled)(network)  # type: ignore[attr-defined]
+    assert all(torch.isfinite(value) for value in losses.values())
+    sum(losses.values()).backward()
+    assert all(torch.isfinite(p.grad).all() for p in network.parameters() if p.grad is not None)
+
+
+def test_pictures_nobody_was_sure_of_are_not_picked(drawings: Drawings, labelled: Labelled) -> None:
+    often = contact.Objective(drawings, 8, labelled=labelled).often
+    assert often is not None
+    assert often.tolist() == [1, 2, 1, 0]
+    people, shares = bodies._people(labelled)
+    assert people.tolist() == [[0, 0], [1, 0], [2, 0]]
+    assert shares.tolist() == [1, 1, 1]
+
+
+@pytest.mark.skipif(not (SET / "faults.csv").is_file(), reason="not labelled yet")
+def test_the_shipped_labels_are_whole_and_kept_apart_from_what_is_tested_on() -> None:
+    labels = read_faults()
+    training = {cell.number for cell in labelled_cells(validation=False)}
+    settling = {cell.number for cell in labelled_cells(validation=True)}
+    assert len(training & labels.keys()) > 400
+    assert len(settling & labels.keys()) > 100
+    broken = Path(SET).parent / "broken" / "cells.jsonl"
+    from benchmarks.labelling.cells import read_cells
+
+    files = {cell.sha256 for cell in read_cells(broken)}
+    assert not files & {cell.sha256 for cell in read_cells(SET / "cells.jsonl")}
