@@ -163,9 +163,9 @@ def measure(
     started = time.monotonic()
     for start in range(0, count, 8):
         cases = [case_of("validation", i, seed) for i in range(start, min(start + 8, count))]
-        pictures = torch.from_numpy(np.stack([case.image for case in cases])).permute(0, 3, 1, 2).float() / 255
-        pictures[::2] = degrade(pictures[::2])
-        images = list((pictures * 255).round().byte().permute(0, 2, 3, 1).numpy())
+        drawings = torch.from_numpy(np.stack([case.image for case in cases])).permute(0, 3, 1, 2).float() / 255
+        drawings[::2] = degrade(drawings[::2])
+        images = list((drawings * 255).round().byte().permute(0, 2, 3, 1).numpy())
         cases = [replace(case, image=image) for case, image in zip(cases, images, strict=True)]
         for case, context in zip(cases, sight.look(images, [c.expectation for c in cases]), strict=True):
             gather(samples, case, context)

@@ -162,6 +162,6 @@ def mark(sheet: Image.Image, corner: tuple[int, int], scale: float, side: int, e
         where = (left + min(max(x1 + 5, 2), side - 14), top + min(max(y0 - 16, 2), side - 20))
         pen.text(where, end.letter, fill="magenta", font=font, stroke_width=2, stroke_fill="white")
     for step in range(TICKS, round(side / scale), TICKS):
-        at = step * scale
-        pen.line([(left + at, top), (left + at, top + 7)], fill="black", width=2)
-        pen.line([(left, top + at), (left + 7, top + at)], fill="black", width=2)
+        far = step * scale
+        pen.line([(left + far, top), (left + far, top + 7)], fill="black", width=2)
+        pen.line([(left, top + far), (left + 7, top + far)], fill="black", width=2)

@@ -73,6 +73,7 @@ def damage_contact(image: Picture, drawing: Drawing, kind: str, rng: np.random.G
     zone = near[0] & near[1] & _filled(bodies)
     if not zone.any():
         return
+    melted: NDArray[np.generic]
     if kind == "washed":
         colors = cv2.GaussianBlur(image, (0, 0), reach * 0.6).astype(np.float32)
         drift = cv2.GaussianBlur(rng.normal(size=image.shape).astype(np.float32), (0, 0), reach * 0.5)
@@ -135,8 +136,10 @@ def _swirled(part: Picture, rng: np.random.Generator) -> Picture:
         -2.5 * np.hypot(dx / width, dy / height) ** 2 * 4
     )
     sin, cos = np.sin(turn), np.cos(turn)
-    maps = width / 2 + cos * dx - sin * dy, height / 2 + sin * dx + cos * dy
-    moved = cv2.remap(part, *(m.astype(np.float32) for m in maps), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    xs, ys = width / 2 + cos * dx - sin * dy, height / 2 + sin * dx + cos * dy
+    moved = cv2.remap(
+        part, xs.astype(np.float32), ys.astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
     return np.asarray(cv2.GaussianBlur(moved, (0, 0), 0.6), np.uint8)
 
 
