@@ -12,11 +12,13 @@ from weakref import WeakKeyDictionary
 import torch
 
 from service.checkpoints.adapter import Adapter
+from service.checkpoints.adapter_families import adapter_family
 from service.checkpoints.differences import add_difference, exact_product
 from service.checkpoints.header import read_header
 from service.checkpoints.joined import cut, joined_problem, pieces_of
 from service.checkpoints.layout import ModuleLayout, difference_problem, read_layout
 from service.checkpoints.naming import TRANSFORMER, ModuleName, NameMap
+from service.checkpoints.recognising import MODELS
 from service.errors import InvalidInput, UnmappedKeys
 
 USUAL_BLOCKS = 28
@@ -274,8 +276,11 @@ def _misfit(layout: ModuleLayout, module: torch.nn.Module) -> str | None:
 
 
 def _refusal(path: Path, layouts: Sequence[ModuleLayout], unmapped: list[str], misfits: list[str]) -> str:
-    total = len({name for layout in layouts for name in layout.names.values()})
-    parts = [f"{path.name} does not fit this base model, and is not applied in part."]
+    shapes = {name: layout.shapes[role] for layout in layouts for role, name in layout.names.items()}
+    total = len(shapes)
+    model = MODELS.get(adapter_family(shapes), "")
+    what = f"is a LoRA for {model} by its names and " if model else ""
+    parts = [f"{path.name} {what}does not fit this base model, and is not applied in part."]
     if unmapped:
         parts.append(f"{len(unmapped)} of {total} tensors have no place in it: {', '.join(map(ascii, unmapped[:10]))}.")
     if misfits:

@@ -30,9 +30,20 @@ DTYPE_BYTES = {
     "BF16": 2,
     "F8_E4M3": 1,
     "F8_E5M2": 1,
+    "F8_E4M3FNUZ": 1,
+    "F8_E5M2FNUZ": 1,
     "I64": 8,
+    "U64": 8,
     "I32": 4,
+    "U32": 4,
+    "I16": 2,
+    "U16": 2,
+    "I8": 1,
+    "U8": 1,
+    "BOOL": 1,
 }
+"""Bytes of a number, for every dtype that PyTorch can hold. Which of them a file may have, its own reader says."""
+_GGUF = b"GGUF"
 _PICKLE_SUFFIXES = {".pt", ".pth", ".ckpt", ".bin", ".pkl"}
 
 
@@ -55,11 +66,13 @@ class Header:
         tensors: in file order.
         metadata: the file's own strings; nothing in them has been judged.
         size: bytes of the whole file.
+        name: the file's own name, for messages.
     """
 
     tensors: tuple[TensorEntry, ...]
     metadata: dict[str, str]
     size: int
+    name: str
 
 
 def read_header(path: Path, *, empty_tensors: bool = False) -> Header:
@@ -71,7 +84,7 @@ def read_header(path: Path, *, empty_tensors: bool = False) -> Header:
 
     Raises:
         NotFound: there is no such file.
-        UnreadableCheckpoint: a pickle, no safetensors file, a truncated one, or one that breaks a limit.
+        UnreadableCheckpoint: a pickle, a GGUF file, no safetensors file, a truncated one, or one that breaks a limit.
     """
     if path.suffix.lower() in _PICKLE_SUFFIXES:
         raise UnreadableCheckpoint(
@@ -82,6 +95,11 @@ def read_header(path: Path, *, empty_tensors: bool = False) -> Header:
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             start = file.read(8)
+            if start.startswith(_GGUF):
+                raise UnreadableCheckpoint(
+                    f"{path.name} is a GGUF file, whose weights are quantised: LoRA files cannot be folded into it "
+                    "exactly. Use the bf16 or fp16 .safetensors file of the same model."
+                )
             length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
             if not 2 <= length <= min(MAX_HEADER_BYTES, size - 8):
                 _refuse(path, f"its header would be {length} bytes long (file: {size}, limit: {MAX_HEADER_BYTES})")
@@ -103,7 +121,7 @@ def read_header(path: Path, *, empty_tensors: bool = False) -> Header:
         key=lambda t: (t.begin, t.end),
     )
     _check_offsets(path, tensors, 8 + length, size)
-    return Header(tuple(tensors), metadata, size)
+    return Header(tuple(tensors), metadata, size, path.name)
 
 
 def _refuse(path: Path, why: str) -> NoReturn:

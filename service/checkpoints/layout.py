@@ -3,32 +3,17 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from service.checkpoints.header import Header
 from service.checkpoints.naming import component_of
+from service.checkpoints.recognising import Role, recognise
+from service.checkpoints.roles import split_role
 from service.errors import UnreadableCheckpoint
 
 _FLAT_PREFIXES = ("lora_unet_", "lora_te", "lora_transformer_", "lora_text_", "lycoris_")
-
-# What may follow a module's name, and the part it plays in the difference.
-_ROLES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
-    (re.compile(rf"(?P<module>.+)\.(?:{pattern})"), role)
-    for pattern, role in (
-        (r"lora_down\.weight|lora_A(?:\.[^.]+)?\.weight|lora_A|lora\.down\.weight", "down"),
-        (r"lora_up\.weight|lora_B(?:\.[^.]+)?\.weight|lora_B|lora\.up\.weight", "up"),
-        (r"lora_mid\.weight", "mid"),
-        (r"alpha", "alpha"),
-        (r"dora_scale|lora_magnitude_vector(?:\.[^.]+){0,2}", "dora"),
-        (r"diff|w_norm", "diff"),
-        (r"diff_b|b_norm", "diff_b"),
-        *((name, name) for name in ("hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b", "hada_t1", "hada_t2")),
-        *((name, name) for name in ("lokr_w1", "lokr_w1_a", "lokr_w1_b", "lokr_w2", "lokr_w2_a", "lokr_w2_b")),
-        ("lokr_t2", "lokr_t2"),
-    )
-)
+_FLOATS = ("F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2")
 
 
 @dataclass(frozen=True)
@@ -62,22 +47,31 @@ def read_layout(header: Header) -> tuple[ModuleLayout, ...]:
     """Group a file's tensors by module; every tensor gets a part to play.
 
     Raises:
-        UnreadableCheckpoint: a tensor is no part of an adapter (first ten named), or a module lacks parts.
+        UnreadableCheckpoint: the file is no adapter (the message says what it is), a tensor is no part of one (first
+            ten named), a module lacks parts, or the factors are quantised.
     """
+    kind = recognise(header)
+    if kind.role is not Role.ADAPTER:
+        raise UnreadableCheckpoint(f"{header.name} is {kind}; what belongs here is a LoRA file.")
     groups: dict[str, dict[str, str]] = {}
     shapes = {tensor.name: tensor.shape for tensor in header.tensors}
     unknown: list[str] = []
     for name in shapes:
-        module, role = _split(name)
+        module, role = split_role(name)
         if role is None or role in groups.get(module, ()):
             unknown.append(name)
         else:
             groups.setdefault(module, {})[role] = name
+    if kind.quantised or any(tensor.dtype not in _FLOATS for tensor in header.tensors if len(tensor.shape) > 1):
+        raise UnreadableCheckpoint(
+            f"{header.name} is {kind.title} whose factors are {kind.quantised or 'whole numbers'}: they cannot be "
+            "folded exactly. Use the bf16, fp16 or fp32 file of the same LoRA."
+        )
     if unknown:
         raise UnreadableCheckpoint(
-            f"{len(unknown)} of {len(shapes)} tensors are no part of an adapter that is understood (LoRA, LoCon, LoHa, "
-            f"LoKr, DoRA, full difference): {', '.join(map(ascii, unknown[:10]))}"
-            + (". This looks like a whole model, not an adapter." if len(unknown) == len(shapes) else ".")
+            f"{header.name} is {kind.title}, but {len(unknown)} of {len(shapes)} tensors are no part of an adapter "
+            f"that is understood (LoRA, LoCon, LoHa, LoKr, DoRA, full difference): "
+            f"{', '.join(map(ascii, unknown[:10]))}."
         )
     layouts = tuple(
         ModuleLayout(
@@ -106,14 +100,6 @@ def _format_of(key: str) -> str:
     if key.startswith(("transformer.", "text_conditioner.", "text_encoder.", "unet.")):
         return "diffusers"
     return "peft" if key.startswith("base_model.model.") else "original"
-
-
-def _split(name: str) -> tuple[str, str | None]:
-    for pattern, role in _ROLES:
-        match = pattern.fullmatch(name)
-        if match:
-            return match["module"], role
-    return name, None
 
 
 def _algorithm(key: str, names: Mapping[str, str], shapes: Mapping[str, tuple[int, ...]]) -> str:

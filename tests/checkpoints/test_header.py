@@ -222,7 +222,8 @@ def test_a_file_that_changed_since_it_was_registered(good: Path) -> None:
 
 NO_ADAPTER: dict[str, tuple[dict[str, torch.Tensor], str]] = {
     "a whole model": (
-        {f"blocks.{i}.self_attn.q_proj.weight": torch.ones(2, 2) for i in range(12)}, "12 of 12 .*whole model"
+        {f"net.blocks.{i}.adaln_modulation_self_attn.1.weight": torch.ones(2, 2) for i in range(12)},
+        r"no\.safetensors is the diffusion model of Cosmos-Predict2; what belongs here is a LoRA file",
     ),
     "a down factor alone": ({"lora_unet_x.lora_down.weight": torch.ones(2, 2)}, "the parts down"),
     "an alpha alone": ({"lora_unet_x.alpha": torch.tensor(1.0)}, "the parts alpha"),
