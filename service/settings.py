@@ -46,6 +46,7 @@ class Settings(BaseSettings):
         '"comfyui+http://127.0.0.1:8188", or "images:FOLDER" for pictures that exist.',
     )
     text_encoder: Path | None = Field(None, description="The text encoder's file, for a base kept as single files.")
+    text_encoder_2: Path | None = Field(None, description="Flux's second text encoder's file, likewise.")
     vae: Path | None = Field(None, description="The VAE's file, for a base kept as single files.")
     workflow: Path | None = Field(None, description="A workflow in API format, for a ComfyUI as the base.")
     tokenizers: Path | None = Field(None, description="Folder of the tokenizers, for a base kept as single files.")
@@ -68,6 +69,7 @@ class Settings(BaseSettings):
         """The base with the files that are named beside it."""
         named = {
             "text_encoder": self.text_encoder,
+            "text_encoder_2": self.text_encoder_2,
             "vae": self.vae,
             "tokenizers": self.tokenizers,
             "workflow": self.workflow,

@@ -26,7 +26,7 @@ _FAMILIES: tuple[tuple[str, str], ...] = (
     ("wan", r"blocks_\d+_(?:(?:self|cross)_attn_[qkvo](?:_img)?$|ffn_\d)"),
     ("qwen-image", r"transformer_blocks_\d+_(?:img|txt)_(?:mlp|mod)_"),
     ("z-image", r"(?:layers|noise_refiner|context_refiner)_\d+_(?:attention|feed_forward|adaLN_modulation)_"),
-    ("anima", r"transformer_blocks_\d+_(?:attn[12]_to_[qkv]|norm\d_linear_\d|ff_net_)"),
+    ("anima", r"transformer_blocks_\d+_(?:attn[12]_to_[qkv]|norm\d_linear_\d)"),
 )
 """Model and modules that only its adapters name; the first that is found counts."""
 _UNET = r"(?:input|output|middle|down|up|mid)_blocks?_\d|mid_block_"
@@ -47,7 +47,7 @@ _METADATA = (
     ("sd3", r"sd3|stable-diffusion-3"),
     ("sd2", r"sd_v2|sd_2|stable-diffusion-v2"),
     ("sd1", r"sd_v1|sd_1|stable-diffusion-v1"),
-    ("wan", r"wan"),
+    ("wan", r"\bwan"),
 )
 _BASE_KEYS = ("modelspec.architecture", "ss_base_model_version")
 

@@ -43,7 +43,7 @@ DTYPE_BYTES = {
     "BOOL": 1,
 }
 """Bytes of a number, for every dtype that PyTorch can hold. Which of them a file may have, its own reader says."""
-_GGUF = b"GGUF"
+_GGUF, _ZIP = b"GGUF", b"PK\x03\x04"
 _PICKLE_SUFFIXES = {".pt", ".pth", ".ckpt", ".bin", ".pkl"}
 
 
@@ -95,11 +95,7 @@ def read_header(path: Path, *, empty_tensors: bool = False) -> Header:
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             start = file.read(8)
-            if start.startswith(_GGUF):
-                raise UnreadableCheckpoint(
-                    f"{path.name} is a GGUF file, whose weights are quantised: LoRA files cannot be folded into it "
-                    "exactly. Use the bf16 or fp16 .safetensors file of the same model."
-                )
+            refuse_other_formats(path.name, start)
             length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
             if not 2 <= length <= min(MAX_HEADER_BYTES, size - 8):
                 _refuse(path, f"its header would be {length} bytes long (file: {size}, limit: {MAX_HEADER_BYTES})")
@@ -122,6 +118,24 @@ def read_header(path: Path, *, empty_tensors: bool = False) -> Header:
     )
     _check_offsets(path, tensors, 8 + length, size)
     return Header(tuple(tensors), metadata, size, path.name)
+
+
+def refuse_other_formats(name: str, start: bytes) -> None:
+    """Refuse a file whose first bytes show that it is of another format that people have.
+
+    Raises:
+        UnreadableCheckpoint: it is; the message says which.
+    """
+    if start.startswith(_GGUF):
+        raise UnreadableCheckpoint(
+            f"{name} is a GGUF file, whose weights are quantised and cannot be folded exactly. Use the bf16 or fp16 "
+            ".safetensors file of the same model or LoRA."
+        )
+    if start.startswith(_ZIP):
+        raise UnreadableCheckpoint(
+            f"{name} is a zip or a pickle of PyTorch, which can run code when it is opened, so it is never opened. "
+            "Save it as .safetensors (most trainers have an option for it)."
+        )
 
 
 def _refuse(path: Path, why: str) -> NoReturn:

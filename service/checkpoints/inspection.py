@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, TypeVar
 from service.checkpoints.header import Header, TensorEntry, read_header
 from service.checkpoints.layout import ModuleLayout, key_format, read_layout
 from service.checkpoints.provenance import read_provenance
+from service.checkpoints.recognising import MODELS, recognise
 from service.errors import BleedcheckError, NotFound, UnreadableCheckpoint
 
 _T = TypeVar("_T")
@@ -44,6 +45,7 @@ class CheckpointInfo:
         dtypes: sorted dtypes of its tensors.
         notes: what a person should know before trusting it.
         metadata: the file's own strings.
+        model: what it was trained on, a key of :data:`service.checkpoints.recognising.MODELS`; empty if nothing tells.
     """
 
     path: Path
@@ -64,6 +66,7 @@ class CheckpointInfo:
     dtypes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)
+    model: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -101,6 +104,7 @@ def inspect_checkpoint(path: Path) -> CheckpointInfo:
         components=dict(sorted(Counter(layout.component for layout in layouts).items())),
         dtypes=tuple(sorted({tensor.dtype for tensor in header.tensors})),
         metadata=header.metadata,
+        model=recognise(header).model,
     )
     return replace(info, notes=_notes(info, layouts))
 
@@ -159,6 +163,7 @@ def describe(info: CheckpointInfo) -> dict[str, str]:
         "file": str(info.path),
         "run": f"{info.name}: {place}" + (", final file" if info.is_final else ""),
         "trainer": info.trainer,
+        "trained on": MODELS.get(info.model, "not told by its names"),
         "names": f"{info.key_format} keys",
         "kind": f"{' + '.join(info.algorithms)}, {rank}, {alpha}, {', '.join(info.dtypes)}",
         "changes": ", ".join(f"{count} modules of {name}" for name, count in info.components.items())

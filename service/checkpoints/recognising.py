@@ -18,8 +18,9 @@ from service.checkpoints.header import Header, read_header
 from service.checkpoints.roles import split_role
 
 Shapes = Mapping[str, tuple[int, ...]]
-PREFIX = r"(?:model\.diffusion_model\.|diffusion_model\.|net\.|model\.|transformer\.|unet\.)?"
+PREFIXES = ("model.diffusion_model.", "diffusion_model.", "net.", "model.", "transformer.", "unet.")
 """What may stand before the names of a diffusion model."""
+PREFIX = rf"(?:{'|'.join(map(re.escape, PREFIXES))})?"
 _TEXT = (
     r"(?:(?:text_encoders\.\w+|conditioner\.embedders\.\d|cond_stage_model|text_encoder(?:_\d)?|qwen3_06b|"
     r"language_model)\.)?(?:transformer\.)?(?:model\.)?(?:language_model\.)?"
@@ -51,6 +52,7 @@ class FileKind:
         quantised: how its weights are packed, for files that have to be unpacked before they are numbers again.
         is_rounded: its weights are 8-bit floats (fp8) that are numbers as they are.
         in_diffusers_names: a diffusion model in diffusers' names, as a part of a diffusers folder has them.
+        width: of a text encoder: numbers in each of its vectors; 0 if unknown.
     """
 
     role: Role
@@ -59,6 +61,7 @@ class FileKind:
     quantised: str = ""
     is_rounded: bool = False
     in_diffusers_names: bool = False
+    width: int = 0
 
     def __str__(self) -> str:
         """The title, and how it is packed."""
@@ -158,7 +161,8 @@ def recognise(header: Header) -> FileKind:
     names = _Names({tensor.name: tensor.shape for tensor in header.tensors})
     quantised, rounded = _packing(header, names)
     role, model, title, diffusers = _identify(names, header.metadata)
-    return FileKind(role, model, title, quantised, rounded, diffusers)
+    width = _width(names) if role is Role.TEXT_ENCODER else 0
+    return FileKind(role, model, title, quantised, rounded, diffusers, width)
 
 
 class _Names:
@@ -243,13 +247,14 @@ def _text_encoder(names: _Names) -> tuple[str, str] | None:
         if not names.has(rf"^{pattern}"):
             continue
         if model == "clip":
-            width = names.shape(r".*token_embedding\.weight")
-            return _CLIPS.get(width[1] if len(width) == 2 else 0, ("clip-l", "a CLIP text encoder"))
-        if model == "qwen3":
-            hidden = names.shape(_TEXT + r"embed_tokens\.weight")
-            return model, title + _HIDDEN.get(hidden[1] if len(hidden) == 2 else 0, "")
-        return model, title
+            return _CLIPS.get(_width(names), ("clip-l", "a CLIP text encoder"))
+        return model, title + (_HIDDEN.get(_width(names), "") if model == "qwen3" else "")
     return None
+
+
+def _width(names: _Names) -> int:
+    table = names.shape(r"(?:.*\.)?(?:token_embedding|embed_tokens|shared)\.weight")
+    return table[1] if len(table) == 2 else 0
 
 
 def _packing(header: Header, names: _Names) -> tuple[str, bool]:

@@ -40,6 +40,7 @@ app.add_typer(serving.app)
 app.add_typer(audits_app)
 
 TextEncoder = Annotated[Path | None, typer.Option(help="Text encoder's file, for a base kept as single files.")]
+TextEncoder2 = Annotated[Path | None, typer.Option(help="Flux's second text encoder's file, likewise.")]
 Vae = Annotated[Path | None, typer.Option(help="VAE's file, for a base kept as single files.")]
 Tokenizers = Annotated[
     Path | None, typer.Option(help="Folder with qwen25_tokenizer and t5_tokenizer, such as ComfyUI's.")
@@ -81,6 +82,7 @@ def evaluate(
     ] = None,
     base: Base = None,
     text_encoder: TextEncoder = None,
+    text_encoder_2: TextEncoder2 = None,
     vae: Vae = None,
     tokenizers: Tokenizers = None,
     workflow: Annotated[Path | None, typer.Option(help="Your own workflow (API format), for a ComfyUI.")] = None,
@@ -147,7 +149,8 @@ def evaluate(
     from service.evaluations.asking import make_request, until_what
 
     settings: dict[str, Any] = {"base": base, "device": device, "dtype": dtype, "detector_profile": profile}
-    settings |= {"text_encoder": text_encoder, "vae": vae, "tokenizers": tokenizers, "workflow": workflow, "card": card}
+    settings |= {"text_encoder": text_encoder, "text_encoder_2": text_encoder_2, "vae": vae, "tokenizers": tokenizers}
+    settings |= {"workflow": workflow, "card": card}
     settings |= {"detector_weights": weights_dir, "detector_clip": clip}
     if images is not None:
         from service.cli.pictures import judge_pictures

@@ -30,6 +30,7 @@ from service.evaluations.workspace import Workspace
 from service.rankings import OutcomeTable
 from service.rankings.hand_tables import UnreadableTable, read_hand_table
 from service.settings import Settings
+from service.storage.fitting import family_to_ask, trained_on_another
 from service.suites import Suite, list_suites, load_suite
 
 _LINE_EVERY_S = 15.0
@@ -124,12 +125,20 @@ def registered(space: Workspace, folder: Path, epochs: str | None, final_epoch: 
 
     Raises:
         NotFound: there is no LoRA file.
-        InvalidInput: none of them lies in the range of epochs.
+        InvalidInput: none of them was trained on the base, or lies in the range of epochs.
     """
     wanted = epoch_range(epochs) if epochs else None
     fixed = {Path(text.rpartition(":")[0] or text).expanduser().resolve() for text in space.settings.extra_loras}
     fixed |= {Path(text).expanduser().resolve() for text in space.settings.extra_loras}
-    infos = [info for info in _found(folder, final_epoch) if info.path.resolve() not in fixed]
+    found = [info for info in _found(folder, final_epoch) if info.path.resolve() not in fixed]
+    family = family_to_ask(space.settings.whole_base)
+    whys = [trained_on_another(info.model, family) for info in found]
+    for info, why in zip(found, whys, strict=True):
+        if why is not None:
+            say(f"{info.path.name} is left out: it {why}")
+    infos = [info for info, why in zip(found, whys, strict=True) if why is None]
+    if not infos:
+        raise InvalidInput(f"no checkpoint in {folder} was trained on this base")
     chosen = [info for info in infos if wanted is None or info.epoch in wanted]
     for info in infos:
         if wanted is not None and info.epoch is None:

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Literal
 
 from detectors.calibration import load
+from service.checkpoints.recognising import recognise_file
 from service.database.models import Checkpoint
-from service.errors import InvalidInput, NotFound
-from service.evaluations.requests import EvaluationRequest, parse_clip, parse_extra
+from service.errors import InvalidInput, NotFound, UnmappedKeys
+from service.evaluations.requests import EvaluationRequest, ExtraLora, parse_clip, parse_extra
 from service.evaluations.workspace import Workspace
 from service.generation import fitting_batch
 from service.generation.cards import CPU_BATCH
@@ -18,6 +19,7 @@ from service.generation.original import is_single_file, whole_paths
 from service.generation.port import GenerationSettings
 from service.settings import IMAGES_PREFIX, Settings
 from service.storage import repository
+from service.storage.fitting import family_to_ask, trained_on_another
 from service.suites import Suite
 
 
@@ -136,9 +138,13 @@ def make_request(
     Without a batch size the one that fits this base on this machine's card is taken.
 
     Raises:
-        BaseNotFound, UnusableBase: it depends on the base, which is not there or no base.
+        BaseNotFound, UnusableBase: the base is not there or no base.
+        UnmappedKeys: a fixed LoRA was trained on another model than the base.
+        InvalidInput: a fixed LoRA is none, or not there.
     """
     base = _whole_path(settings.whole_base)
+    extra = tuple(parse_extra(text) for text in settings.extra_loras)
+    _require_same_model(base, extra)
     if batch_size is None:
         batch_size = _fitting_batch(settings, suite, base)
     weights = settings.detector_weights
@@ -148,7 +154,7 @@ def make_request(
         suite=suite,
         checkpoints=tuple(checkpoint.id for checkpoint in checkpoints),
         base=base,
-        extra=tuple(parse_extra(text) for text in settings.extra_loras),
+        extra=extra,
         scale=scale,
         device=settings.device,
         dtype=settings.dtype,
@@ -160,6 +166,16 @@ def make_request(
         calibration=calibrated.to_json() if calibrated else None,
         detector_clip=clip,
     )
+
+
+def _require_same_model(base: str, extra: Sequence[ExtraLora]) -> None:
+    """Refuse fixed LoRA files of another model before anything is loaded; shapes are looked at when they are folded."""
+    family = family_to_ask(base) if extra else None
+    for lora in extra:
+        path = Path(lora.path)
+        why = trained_on_another(recognise_file(path).model, family)
+        if why is not None:
+            raise UnmappedKeys(f"{path.name} {why}")
 
 
 def _fitting_batch(settings: Settings, suite: Suite, base: str) -> int:

@@ -13,6 +13,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from service.checkpoints.header import read_header
+from service.checkpoints.layout import read_layout
 from service.errors import InvalidInput
 from service.evaluations.folder import files_mark, folder_mark
 from service.evaluations.keys import digest
@@ -98,7 +100,8 @@ def parse_extra(text: str) -> ExtraLora:
     """Read ``FILE:SCALE``, or ``FILE`` for scale 1.
 
     Raises:
-        InvalidInput: there is no such file, or the scale is no number.
+        InvalidInput: there is no such file, the scale is no number, or the file is no LoRA (the message says what it
+            is).
 
     >>> parse_extra("missing.safetensors:0.5")
     Traceback (most recent call last):
@@ -115,6 +118,7 @@ def parse_extra(text: str) -> ExtraLora:
     if not path.is_file():
         raise InvalidInput(f"there is no file {path}")
     path = path.resolve()
+    read_layout(read_header(path))
     return ExtraLora(path=str(path), sha256=sha256_of(path), scale=scale)
 
 

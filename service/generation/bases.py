@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.checkpoints.header import read_header
 from service.generation.errors import BaseNotFound, UnusableBase
 from service.generation.families import ANIMA, FLOW_MATCHING, SDXL, Family
 from service.generation.folders import FolderBase, component_files, content_hash, flow_matching_folder, pipeline_class
@@ -18,12 +17,19 @@ from service.generation.hub import (
     download_command,
     newest_revision,
 )
-from service.generation.original import COMFYUI_PREFIX, AnimaFiles, find_files, is_single_file
-from service.generation.sdxl_files import SDXLBase, is_sdxl_file, is_sdxl_folder, sdxl_file
+from service.generation.original import (
+    COMFYUI_PREFIX,
+    V_PREDICTION,
+    AnimaFiles,
+    FlowFiles,
+    anima_files,
+    find_place,
+    flow_files,
+    is_single_file,
+)
+from service.generation.sdxl_files import SDXLBase, is_sdxl_folder, sdxl_file
 
 MINIATURE = "miniature"
-V_PREDICTION = "v_prediction"
-"""Behind an SDXL file that predicts velocity but does not say so: ``FILE.safetensors;v_prediction``."""
 COMPONENT_FOLDERS = ("transformer", "text_encoder", "text_conditioner", "vae", "tokenizer", "t5_tokenizer", "scheduler")
 EXAMPLE_HUB_NAME = "circlestone-labs/Anima-Base-v1.0-Diffusers"
 
@@ -69,13 +75,13 @@ class Base:
         return sorted(path for path in Path(self.source).rglob("*") if path.is_file())
 
 
-Found = Base | AnimaFiles | SDXLBase | FolderBase
+Found = Base | AnimaFiles | FlowFiles | SDXLBase | FolderBase
 """Whatever a base turns out to be."""
 
 
 def family_of(found: Found) -> Family:
     """The family of a base."""
-    if isinstance(found, FolderBase):
+    if isinstance(found, FolderBase | FlowFiles):
         return found.family
     return SDXL if isinstance(found, SDXLBase) else ANIMA
 
@@ -84,7 +90,7 @@ def licence_notice(base: str, found: Found | None = None) -> str | None:
     """What a person has to know about a base's licence before using it; ``None`` for the miniature."""
     if base == MINIATURE:
         return None
-    if isinstance(found, FolderBase):
+    if isinstance(found, FolderBase | FlowFiles):
         return found.licence()
     return (ANIMA if found is None else family_of(found)).licence
 
@@ -95,7 +101,7 @@ def find_base(base: str) -> Found:
     Args:
         base: ``miniature``, a folder of a diffusers pipeline (Anima with a ``modular_model_index.json``; SDXL, Flux,
             Qwen-Image or Z-Image with a ``model_index.json``), the name of any of these on the Hugging Face hub, or
-            single files (see :mod:`service.generation.original.files`).
+            single files (see :mod:`service.generation.original.places`).
 
     Raises:
         BaseNotFound: it is not on this machine and could not be reached; the message says what to put where.
@@ -167,14 +173,11 @@ def _refuse_other_pipelines(folder: Path) -> None:
         raise UnusableBase(f"{folder} is a {named}; pictures are made with {known} or a modular Anima pipeline")
 
 
-def _single_file(base: str) -> AnimaFiles | SDXLBase:
-    """A file in the original format: SDXL if its tensors say so, Anima otherwise."""
-    place, *options = base.split(";")
-    path = Path(place).expanduser()
-    if path.is_file():
-        header = read_header(path, empty_tensors=True)
-        if is_sdxl_file(header):
-            if set(options) - {V_PREDICTION}:
-                raise UnusableBase(f"an SDXL file holds all its parts: only ;{V_PREDICTION} can be said of it")
-            return sdxl_file(path, header, V_PREDICTION in options)
-    return find_files(base)
+def _single_file(base: str) -> AnimaFiles | FlowFiles | SDXLBase:
+    """Files in the original format, of the family that the diffusion model's file says."""
+    place = find_place(base)
+    if place.kind.model == SDXL.name:
+        if place.named:
+            raise UnusableBase(f"an SDXL file holds all its parts: only ;{V_PREDICTION} can be said of it")
+        return sdxl_file(place.file, place.header, V_PREDICTION in place.flags)
+    return anima_files(place) if place.kind.model == ANIMA.name else flow_files(place)

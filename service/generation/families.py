@@ -52,6 +52,19 @@ class Family:
         """Every component of a pipeline."""
         return (*self.models, *self.tokenizers, "scheduler")
 
+    def licence_of(self, subject: str, takes_guidance: bool, is_fast: bool) -> str:
+        """The licence, with the model of the family that a base is built like.
+
+        Args:
+            subject: what the base is: "This folder", "This file".
+            takes_guidance: whether guidance is an input of the model.
+            is_fast: whether it is made for a few steps.
+        """
+        if self.name != "flux":
+            return self.licence
+        like = "[dev]" if takes_guidance else "[schnell]" if is_fast else "neither of both"
+        return f"{self.licence} {subject} is built like {like}."
+
 
 ANIMA = Family(
     name="anima",

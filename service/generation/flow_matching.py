@@ -21,6 +21,7 @@ from service.generation.er_sde import FlowMatchERSDEScheduler, simple_schedule
 from service.generation.errors import PromptTooLong, UnusableBase
 from service.generation.families import FLUX, QWEN_IMAGE, Z_IMAGE, Family
 from service.generation.folders import FolderBase
+from service.generation.original import FlowFiles
 from service.generation.port import GenerationSettings
 from service.generation.single_frame import use_single_frame
 
@@ -46,7 +47,11 @@ class FlowMatchingGenerator(FamilyGenerator[FlowText]):
     """
 
     @classmethod
-    def _components_of(cls, base: FolderBase, dtype: torch.dtype) -> dict[str, Any]:
+    def _components_of(cls, base: FolderBase | FlowFiles, dtype: torch.dtype) -> dict[str, Any]:
+        if isinstance(base, FlowFiles):
+            from service.generation.original.flow_loading import load_components
+
+            return load_components(base, dtype)
         return load_pipeline(base.path, cls.family, dtype)
 
     def _assemble(self, settings: GenerationSettings) -> None:

@@ -58,10 +58,7 @@ class FolderBase:
 
     def licence(self) -> str:
         """The family's, and which of its models this one is built like."""
-        if self.family is not FLUX:
-            return self.family.licence
-        like = "[dev]" if self.takes_guidance else "[schnell]" if self.is_fast else "neither of both"
-        return f"{self.family.licence} This folder is built like {like}."
+        return self.family.licence_of("This folder", self.takes_guidance, self.is_fast)
 
 
 def pipeline_class(folder: Path) -> str | None:

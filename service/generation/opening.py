@@ -6,12 +6,14 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+from service.checkpoints.recognising import recognise_file
 from service.generation.bases import MINIATURE, Found, family_of, find_base, licence_notice
 from service.generation.cards import Card, Demand, choose_batch_size, choose_card, has_gpu
 from service.generation.comfyui import is_comfyui, parse_address
 from service.generation.demands import computer_memory, demand_of, memory_notice
 from service.generation.families import ANIMA
 from service.generation.folders import FolderBase
+from service.generation.original import AnimaFiles, FlowFiles
 from service.generation.port import GenerationSettings, Generator
 from service.generation.sdxl_files import SDXLBase
 
@@ -52,14 +54,15 @@ def open_generator(
 
         return ComfyUIGenerator(parse_address(base), settings, extra)
     found = find_base(base)
-    notice = licence_notice(base, found)
-    if notice:
-        logger.warning(notice)
-    hurried = hurry_notice(base, settings, extra, found)
-    if hurried:
-        logger.warning(hurried)
+    for notice in (
+        licence_notice(base, found),
+        rounding_notice(found),
+        hurry_notice(base, settings, extra, found),
+    ):
+        if notice:
+            logger.warning(notice)
     placed = place_base(found, settings, card=card, device=device, dtype=dtype)
-    if isinstance(found, FolderBase):
+    if isinstance(found, FolderBase | FlowFiles):
         from service.generation.flow_matching import flow_matching_generator
 
         kind = flow_matching_generator(found.family)
@@ -84,7 +87,7 @@ def place_base(found: Found, settings: GenerationSettings, *, card: str, device:
     needed: list[Demand] = []
 
     def demand() -> Demand | None:
-        if isinstance(found, FolderBase | SDXLBase):
+        if isinstance(found, FolderBase | FlowFiles | SDXLBase):
             needed.append(demand_of(found, (settings.width, settings.height), settings.guidance, dtype))
         return needed[0] if needed else None
 
@@ -108,13 +111,27 @@ def fitting_batch(base: str, settings: GenerationSettings, *, card: str, device:
     return choose_batch_size(settings.width, settings.height, placed)
 
 
+def rounding_notice(found: Found) -> str | None:
+    """A warning where single files hold their weights in 8 bits, which can be folded into, but are rounded."""
+    if not isinstance(found, AnimaFiles | FlowFiles) and not (isinstance(found, SDXLBase) and found.is_file):
+        return None
+    weights = [path for path in found.files() if path.suffix == ".safetensors"]
+    rounded = [path.name for path in weights if recognise_file(path).is_rounded]
+    if not rounded:
+        return None
+    return (
+        f"{', '.join(rounded)} holds its weights in 8 bits (fp8): the pictures are those of the rounded model, and "
+        "differ from those of the bf16 file"
+    )
+
+
 def hurry_notice(
     base: str, settings: GenerationSettings, extra: Sequence[tuple[Path, float]], found: Found | None = None
 ) -> str | None:
     """A warning where a base is asked for few steps without guidance, but nothing says that it can do that."""
     name = base.lower()
     known = base == MINIATURE or any(word in name for word in FAST_NAMES)
-    known = known or (isinstance(found, FolderBase) and found.is_fast)
+    known = known or (isinstance(found, FolderBase | FlowFiles) and found.is_fast)
     if known or extra or settings.steps > FEW_STEPS or settings.guidance != 1.0:
         return None
     usual = (ANIMA if found is None else family_of(found)).usual

@@ -66,13 +66,6 @@ class SDXLBase:
         return f"sdxl:{content}{' v' if self.v_prediction else ''}"
 
 
-def is_sdxl_file(header: Header) -> bool:
-    """Whether a single file is SDXL, judged by the names of its tensors."""
-    names = {tensor.name for tensor in header.tensors}
-    second = any(name.startswith("conditioner.embedders.1.") for name in names)
-    return second and "model.diffusion_model.label_emb.0.0.weight" in names
-
-
 def sdxl_file(path: Path, header: Header, v_prediction: bool = False) -> SDXLBase:
     """The base of a file; files that predict velocity carry the empty tensors ``v_pred`` or ``ztsnr``."""
     return SDXLBase(path, True, v_prediction or bool(_V_KEYS & {tensor.name for tensor in header.tensors}))

@@ -79,7 +79,7 @@ def load_file(base: SDXLBase, dtype: torch.dtype) -> dict[str, Any]:
             for part, model in components.items():
                 expected = model.state_dict()
                 state = {
-                    key: _fitted(base.path, name, key, file.get_tensor(name), expected[key]).to(dtype)
+                    key: fitted(base.path, name, key, file.get_tensor(name), expected[key]).to(dtype)
                     for key, name in plans[part].items()
                 }
                 model.load_state_dict(state, strict=True, assign=True)
@@ -100,7 +100,7 @@ def _names(part: str, model: Any) -> Names:
     if part == "text_encoder_2":
         return _open_clip_name
     blocks = len(configuration("vae")["block_out_channels"])
-    return lambda key: _vae_name(key, blocks)
+    return lambda key: vae_name(key, blocks)
 
 
 def _open_clip_name(key: str) -> str:
@@ -116,7 +116,7 @@ def _open_clip_name(key: str) -> str:
     return f"transformer.resblocks.{layer[1]}.attn.in_proj_{layer[3]}"
 
 
-def _vae_name(key: str, blocks: int) -> str:
+def vae_name(key: str, blocks: int) -> str:
     """The original counts the decoder's blocks from the image, diffusers from the latent."""
     key = re.sub(r"up_blocks\.(\d)\.resnets\.(\d)", lambda m: f"up.{blocks - 1 - int(m[1])}.block.{m[2]}", key)
     key = re.sub(r"up_blocks\.(\d)\.upsamplers\.0", lambda m: f"up.{blocks - 1 - int(m[1])}.upsample", key)
@@ -135,7 +135,7 @@ def _check(path: Path, shapes: Mapping[str, tuple[int, ...]], used: set[str]) ->
         raise UnusableBase(f"{path.name} is no SDXL model as it is known: {'; '.join(problems)}")
 
 
-def _fitted(path: Path, name: str, key: str, tensor: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+def fitted(path: Path, name: str, key: str, tensor: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
     """The part of a file's tensor that a weight is."""
     joined = re.search(r"self_attn\.([qkv])_proj\.(?:weight|bias)$", key)
     if ".in_proj_" in name and joined:

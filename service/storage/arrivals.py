@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from service.checkpoints.header import MAX_HEADER_BYTES
+from service.checkpoints.header import MAX_HEADER_BYTES, refuse_other_formats
 from service.errors import StorageFailed, TooLarge, UnreadableCheckpoint
 
 _PREFIX_BYTES = 9
@@ -73,6 +73,7 @@ class Arrival:
     def _look_at_start(self) -> None:
         if len(self._start) < _PREFIX_BYTES:
             return
+        refuse_other_formats(self.path.name, self._start)
         (length,) = struct.unpack("<Q", self._start[:8])
         if not 2 <= length <= MAX_HEADER_BYTES or self._start[8:] != b"{":
             raise UnreadableCheckpoint(

@@ -8,12 +8,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from service.checkpoints.recognising import MODELS
 from service.errors import MissingWeights
-from service.generation.bases import find_base
+from service.generation.bases import family_of, find_base
 from service.generation.comfyui import is_comfyui
+from service.generation.families import Family
 from service.generation.folders import FolderBase
 from service.generation.folders import outline as pipeline_outline
-from service.generation.original import AnimaFiles
+from service.generation.original import AnimaFiles, FlowFiles
 from service.generation.sdxl_files import SDXLBase
 from service.settings import IMAGES_PREFIX
 
@@ -55,6 +57,13 @@ def check_fits(path: Path, base: str) -> bool:
             parts = outline(found)
         check_fit(path, parts)
         return True
+    if isinstance(found, FlowFiles):
+        from service.generation.original.flow_loading import outline as flow_outline
+
+        with _ONE_AT_A_TIME:
+            parts = flow_outline(found)
+        check_fit(path, parts)
+        return True
     if isinstance(found, SDXLBase):
         from service.generation.sdxl_files import outline as sdxl_outline
 
@@ -72,6 +81,27 @@ def check_fits(path: Path, base: str) -> bool:
         outlined = _outline(folder)
     check_fit(path, outlined)
     return True
+
+
+def family_to_ask(base: str) -> Family | None:
+    """The family of a base; ``None`` of pictures that exist and of a ComfyUI, which are not asked.
+
+    Raises:
+        BaseNotFound, UnusableBase: see :func:`service.generation.bases.find_base`.
+    """
+    return None if base.startswith(IMAGES_PREFIX) or is_comfyui(base) else family_of(find_base(base))
+
+
+def trained_on_another(model: str, family: Family | None) -> str | None:
+    """Why a LoRA cannot go onto a base, told by the models of both alone; ``None`` where nothing speaks against it.
+
+    Args:
+        model: what the LoRA was trained on, as :mod:`service.checkpoints.recognising` says.
+        family: of the base.
+    """
+    if not model or family is None or model == family.name:
+        return None
+    return f"is a LoRA for {MODELS[model]}, and the base is {family.title}: choose the base it was trained on"
 
 
 @lru_cache(maxsize=2)

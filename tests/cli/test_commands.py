@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from service.cli import main
 from tests.evaluations.world import build_base, write_lora
@@ -57,6 +60,8 @@ def test_inspect_says_what_a_file_is(capsys: Captured, tmp_path: Path) -> None:
     said = capsys.readouterr().out
     assert "epoch 4" in said
     assert "rank 4" in said
+    assert "trained on" in said
+    assert "Anima" in said
     assert run("inspect", path, "--json") == 0
     facts = json.loads(capsys.readouterr().out)
     assert (facts["name"], facts["epoch"], facts["rank"], facts["fits"]) == ("kk", 4, 4, None)
@@ -88,6 +93,13 @@ def test_inspect_asks_the_base(capsys: Captured, tmp_path: Path, base: Path) -> 
         (["evaluate", "run", "--size", "100x100"], "size 100x100"),
         (["evaluate", "run", "--with", "turbo.safetensors:1.0"], "turbo.safetensors"),
         (["evaluate", "run", "--base", "nowhere/at/all"], "nowhere/at/all"),
+        (["evaluate", "run", "--base", "vae.safetensors"], "vae.safetensors is the VAE of Qwen-Image and Anima"),
+        (["evaluate", "run", "--with", "vae.safetensors:1.0"], "what belongs here is a LoRA file"),
+        (["evaluate", "vae.safetensors"], "vae.safetensors is the VAE of Qwen-Image and Anima"),
+        (["evaluate", "mixed"], "no checkpoint in mixed was trained on this base"),
+        (["evaluate", "mixed"], "flux_epoch4.safetensors is left out: it is a LoRA for Flux, and the base is Anima"),
+        (["evaluate", "mixed"], "vae.safetensors is left out: vae.safetensors is the VAE of Qwen-Image"),
+        (["inspect", "vae.safetensors"], "vae.safetensors is the VAE of Qwen-Image and Anima"),
         (["compose-pairs", "empty", "run", "out"], "empty"),
         (["weights", "fetch", "no-such-thing"], "no-such-thing"),
     ],
@@ -100,6 +112,11 @@ def test_an_error_is_one_line(
     (tmp_path / "empty").mkdir()
     (tmp_path / "text.safetensors").write_text("this is no safetensors file")
     write_lora(tmp_path / "run" / "kk_epoch4.safetensors", seed=1)
+    save_file({"decoder.upsamples.0.residual.0.gamma": torch.ones(4, 1, 1, 1)}, tmp_path / "vae.safetensors")
+    (tmp_path / "mixed").mkdir()
+    shutil.copy(tmp_path / "vae.safetensors", tmp_path / "mixed")
+    flux = {f"double_blocks.0.img_attn.qkv.lora_{side}.weight": torch.ones(2, 2) for side in "AB"}
+    save_file(flux, tmp_path / "mixed" / "flux_epoch4.safetensors")
     assert run(*arguments) == 1
     said = capsys.readouterr()
     assert said.out == ""

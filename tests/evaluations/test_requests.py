@@ -5,13 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
-from service.errors import InvalidInput
-from service.evaluations.asking import epoch_range, with_seeds
+from service.checkpoints import inspect_checkpoint
+from service.errors import InvalidInput, UnmappedKeys
+from service.evaluations.asking import epoch_range, make_request, with_seeds
 from service.evaluations.keys import detector_key, digest, image_key
 from service.evaluations.lease import is_alive, own_name
 from service.evaluations.requests import EvaluationRequest, parse_extra
-from tests.evaluations.world import small_suite
+from tests.evaluations.world import open_space, small_suite, write_lora
 
 
 def test_every_part_of_an_image_key_counts() -> None:
@@ -83,11 +86,35 @@ def test_no_seeds(text: str) -> None:
 
 
 def test_extra_loras(tmp_path: Path) -> None:
-    path = tmp_path / "a:b.safetensors"
-    path.write_bytes(b"x")
+    path = write_lora(tmp_path / "a:b.safetensors", seed=1)
     for text, scale in ((str(path), 1.0), (f"{path}:0.5", 0.5), (f"{path}:-1", -1.0)):
         lora = parse_extra(text)
         assert (lora.path, lora.scale) == (str(path.resolve()), scale)
+
+
+def test_a_fixed_lora_that_is_none_is_named_for_what_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "turbo.safetensors"
+    save_file({"decoder.upsamples.0.residual.0.gamma": torch.ones(4, 1, 1, 1)}, path)
+    with pytest.raises(InvalidInput, match=r"turbo\.safetensors is the VAE of .*; what belongs here is a LoRA file"):
+        parse_extra(f"{path}:1.0")
+
+
+def test_a_fixed_lora_of_another_model_is_refused_before_anything_is_loaded(base: Path, tmp_path: Path) -> None:
+    key = "lora_unet_input_blocks_4_1_transformer_blocks_1_attn2_to_k"
+    alien = tmp_path / "turbo.safetensors"
+    save_file({f"{key}.lora_down.weight": torch.ones(2, 2048), f"{key}.lora_up.weight": torch.ones(640, 2)}, alien)
+    space = open_space(tmp_path / "data", base)
+    own = write_lora(tmp_path / "kk_epoch4.safetensors", seed=1)
+    kept = space.registry.register("kk", inspect_checkpoint(own))
+    words = r"turbo\.safetensors is a LoRA for SDXL, and the base is Anima: choose the base it was trained on"
+    for text, refused in ((f"{alien}:1.0", True), (f"{own}:1.0", False)):
+        settings = space.settings.model_copy(update={"extra_loras": (text,)})
+        if refused:
+            with pytest.raises(UnmappedKeys, match=words):
+                make_request(settings, small_suite(), [kept])
+        else:
+            assert make_request(settings, small_suite(), [kept]).extra[0].scale == 1.0
+    space.close()
 
 
 def test_only_a_living_process_holds_an_evaluation() -> None:

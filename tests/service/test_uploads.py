@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from fastapi.testclient import TestClient
+from safetensors.torch import save_file
 
 from tests.evaluations.world import write_lora
 from tests.service.world import upload
@@ -60,6 +62,20 @@ def test_the_epoch_can_be_said(idle: TestClient, tmp_path: Path) -> None:
     final = write_lora(tmp_path / "kk.safetensors", seed=1)
     assert upload(idle, "kk", final).json()["epoch"] is None
     assert upload(idle, "kk", final, epoch=150).json()["epoch"] == 150
+
+
+def test_what_comes_instead_of_a_lora_is_named(idle: TestClient, tmp_path: Path) -> None:
+    vae, sdxl = tmp_path / "kk_epoch4.safetensors", tmp_path / "kk_epoch8.safetensors"
+    save_file({"decoder.upsamples.0.residual.0.gamma": torch.ones(4, 1, 1, 1)}, vae)
+    key = "lora_unet_input_blocks_4_1_transformer_blocks_1_attn2_to_k"
+    save_file({f"{key}.lora_down.weight": torch.ones(2, 2048), f"{key}.lora_up.weight": torch.ones(8, 2)}, sdxl)
+    assert_problem(
+        upload(idle, "kk", vae), 422, "is the VAE of Qwen-Image and Anima (Wan 2.1's kind); what belongs here"
+    )
+    assert_problem(upload(idle, "kk", sdxl), 422, "is a LoRA for SDXL by its names and does not fit this base model")
+    packed = idle.post("/v1/runs/kk/checkpoints", params={"filename": "a.safetensors"}, content=b"GGUF" + bytes(100))
+    assert_problem(packed, 422, "a.safetensors is a GGUF file")
+    assert kept(idle) == []
 
 
 def endless(total: int) -> Iterator[bytes]:

@@ -21,9 +21,9 @@ def transformer_config(shapes: Shapes) -> dict[str, Any]:
     Raises:
         UnusableBase: a tensor that tells a size is missing, or the model takes other inputs than Anima's.
     """
-    hidden, columns = _shape(shapes, "x_embedder.proj.1.weight", 2)
-    (head,) = _shape(shapes, "blocks.0.self_attn.q_norm.weight", 1)
-    out = _shape(shapes, "final_layer.linear.weight", 2)[0] // _PATCH
+    hidden, columns = shape_of(shapes, "x_embedder.proj.1.weight", 2)
+    (head,) = shape_of(shapes, "blocks.0.self_attn.q_norm.weight", 1)
+    out = shape_of(shapes, "final_layer.linear.weight", 2)[0] // _PATCH
     if columns != (out + 1) * _PATCH:
         raise UnusableBase(
             f"the diffusion model takes {columns // _PATCH} channels and gives {out}: Anima takes one more than it "
@@ -35,9 +35,9 @@ def transformer_config(shapes: Shapes) -> dict[str, Any]:
         "num_attention_heads": hidden // head,
         "attention_head_dim": head,
         "num_layers": count(shapes, "blocks"),
-        "mlp_ratio": _shape(shapes, "blocks.0.mlp.layer1.weight", 2)[0] / hidden,
-        "text_embed_dim": _shape(shapes, "blocks.0.cross_attn.k_proj.weight", 2)[1],
-        "adaln_lora_dim": _shape(shapes, "blocks.0.adaln_modulation_self_attn.1.weight", 2)[0],
+        "mlp_ratio": shape_of(shapes, "blocks.0.mlp.layer1.weight", 2)[0] / hidden,
+        "text_embed_dim": shape_of(shapes, "blocks.0.cross_attn.k_proj.weight", 2)[1],
+        "adaln_lora_dim": shape_of(shapes, "blocks.0.adaln_modulation_self_attn.1.weight", 2)[0],
         "max_size": (128, 240, 240),
         "patch_size": (1, 2, 2),
         "rope_scale": (1.0, 4.0, 4.0),
@@ -48,16 +48,16 @@ def transformer_config(shapes: Shapes) -> dict[str, Any]:
 
 def conditioner_config(shapes: Shapes) -> dict[str, Any]:
     """Arguments of ``AnimaTextConditioner``."""
-    vocabulary, target = _shape(shapes, "embed.weight", 2)
-    model = _shape(shapes, "blocks.0.cross_attn.q_proj.weight", 2)[0]
-    (head,) = _shape(shapes, "blocks.0.cross_attn.q_norm.weight", 1)
+    vocabulary, target = shape_of(shapes, "embed.weight", 2)
+    model = shape_of(shapes, "blocks.0.cross_attn.q_proj.weight", 2)[0]
+    (head,) = shape_of(shapes, "blocks.0.cross_attn.q_norm.weight", 1)
     return {
-        "source_dim": _shape(shapes, "blocks.0.cross_attn.k_proj.weight", 2)[1],
+        "source_dim": shape_of(shapes, "blocks.0.cross_attn.k_proj.weight", 2)[1],
         "target_dim": target,
         "model_dim": model,
         "num_layers": count(shapes, "blocks"),
         "num_attention_heads": model // head,
-        "mlp_ratio": _shape(shapes, "blocks.0.mlp.0.weight", 2)[0] / model,
+        "mlp_ratio": shape_of(shapes, "blocks.0.mlp.0.weight", 2)[0] / model,
         "target_vocab_size": vocabulary,
         "use_self_attention": "blocks.0.self_attn.q_proj.weight" in shapes,
         "use_layer_norm": "blocks.0.norm_mlp.bias" in shapes,
@@ -66,15 +66,15 @@ def conditioner_config(shapes: Shapes) -> dict[str, Any]:
 
 def text_encoder_config(shapes: Shapes) -> dict[str, Any]:
     """Arguments of ``Qwen3Config``."""
-    vocabulary, hidden = _shape(shapes, "embed_tokens.weight", 2)
-    (head,) = _shape(shapes, "layers.0.self_attn.q_norm.weight", 1)
+    vocabulary, hidden = shape_of(shapes, "embed_tokens.weight", 2)
+    (head,) = shape_of(shapes, "layers.0.self_attn.q_norm.weight", 1)
     return {
         "vocab_size": vocabulary,
         "hidden_size": hidden,
-        "intermediate_size": _shape(shapes, "layers.0.mlp.gate_proj.weight", 2)[0],
+        "intermediate_size": shape_of(shapes, "layers.0.mlp.gate_proj.weight", 2)[0],
         "num_hidden_layers": count(shapes, "layers"),
-        "num_attention_heads": _shape(shapes, "layers.0.self_attn.q_proj.weight", 2)[0] // head,
-        "num_key_value_heads": _shape(shapes, "layers.0.self_attn.k_proj.weight", 2)[0] // head,
+        "num_attention_heads": shape_of(shapes, "layers.0.self_attn.q_proj.weight", 2)[0] // head,
+        "num_key_value_heads": shape_of(shapes, "layers.0.self_attn.k_proj.weight", 2)[0] // head,
         "head_dim": head,
         "max_position_embeddings": 32768,
         "rms_norm_eps": 1e-6,
@@ -87,7 +87,7 @@ def text_encoder_config(shapes: Shapes) -> dict[str, Any]:
 
 def vae_config(shapes: Shapes) -> dict[str, Any]:
     """Arguments of ``AutoencoderKLQwenImage``; the latent statistics are its defaults."""
-    base = _shape(shapes, "encoder.conv1.weight", 5)[0]
+    base = shape_of(shapes, "encoder.conv1.weight", 5)[0]
     samplers = sorted(
         int(name.split(".")[2])
         for name in shapes
@@ -98,10 +98,10 @@ def vae_config(shapes: Shapes) -> dict[str, Any]:
     blocks = samplers[0] - 1
     stages = range(len(samplers) + 1)
     stride = blocks + 1
-    widths = [_shape(shapes, f"encoder.downsamples.{stage * stride}.residual.2.weight", 5)[0] for stage in stages]
+    widths = [shape_of(shapes, f"encoder.downsamples.{stage * stride}.residual.2.weight", 5)[0] for stage in stages]
     return {
         "base_dim": base,
-        "z_dim": _shape(shapes, "conv2.weight", 5)[0],
+        "z_dim": shape_of(shapes, "conv2.weight", 5)[0],
         "dim_mult": [width // base for width in widths],
         "num_res_blocks": blocks,
         "temperal_downsample": [
@@ -122,7 +122,12 @@ def count(shapes: Shapes, name: str) -> int:
     return len(numbers)
 
 
-def _shape(shapes: Shapes, name: str, dimensions: int) -> tuple[int, ...]:
+def shape_of(shapes: Shapes, name: str, dimensions: int) -> tuple[int, ...]:
+    """The shape of a tensor.
+
+    Raises:
+        UnusableBase: there is none of that name and number of dimensions.
+    """
     shape = shapes.get(name)
     if shape is None or len(shape) != dimensions:
         raise UnusableBase(

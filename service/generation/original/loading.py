@@ -42,9 +42,9 @@ def load_components(files: AnimaFiles, dtype: torch.dtype) -> dict[str, Any]:
     components: dict[str, Any] = {
         name: load_component(name, getattr(files, _FILE_OF[name]), dtype) for name in _FILE_OF
     }
-    components["tokenizer"] = _tokenizer(files.tokenizer, components["text_encoder"].config.vocab_size)
+    components["tokenizer"] = read_tokenizer(files.tokenizer, components["text_encoder"].config.vocab_size)
     t5_size = components["text_conditioner"].config.target_vocab_size
-    components["t5_tokenizer"] = _tokenizer(files.t5_tokenizer, t5_size)
+    components["t5_tokenizer"] = read_tokenizer(files.t5_tokenizer, t5_size)
     components["scheduler"] = FlowMatchEulerDiscreteScheduler(shift=3.0)
     return components
 
@@ -59,12 +59,17 @@ _FILE_OF = {
 
 def outline(files: AnimaFiles) -> Mapping[str, torch.nn.Module]:
     """The parts that an adapter may change, without their weights, from the headers alone."""
-    parts: dict[str, torch.nn.Module] = {}
-    for name in ("transformer", "text_conditioner", "text_encoder"):
-        _, shapes = _names_and_shapes(name, getattr(files, _FILE_OF[name]))
-        with torch.device("meta"):
-            parts[name] = _BUILDERS[name](shapes)
-    return parts
+    return {
+        name: outline_component(name, getattr(files, _FILE_OF[name]))
+        for name in ("transformer", "text_conditioner", "text_encoder")
+    }
+
+
+def outline_component(name: str, path: Path) -> Any:
+    """One component without its weights, from the header of the file that holds it."""
+    _, shapes = _names_and_shapes(name, path)
+    with torch.device("meta"):
+        return _BUILDERS[name](shapes)
 
 
 def load_component(name: str, path: Path, dtype: torch.dtype) -> Any:
@@ -77,7 +82,7 @@ def load_component(name: str, path: Path, dtype: torch.dtype) -> Any:
         model = _BUILDERS[name](shapes)
     expected = {key: tuple(tensor.shape) for key, tensor in model.state_dict().items()}
     original = {key: _ORIGINAL[name](key, model) for key in expected}
-    _check(path, name, expected, original, shapes)
+    check_names(path, name, expected, original, shapes)
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
             state = {key: file.get_tensor(names[inner]).to(dtype) for key, inner in original.items()}
@@ -167,20 +172,32 @@ _BUILDERS: Mapping[str, Callable[[Shapes], Any]] = {
 
 
 def _names_and_shapes(name: str, path: Path) -> tuple[Mapping[str, str], Shapes]:
-    header = read_header(path)
+    header = read_header(path, empty_tensors=True)
     names: Mapping[str, str] = getattr(read_contents(path, header), name)
     if not names:
         raise UnusableBase(f"{path.name} holds no {name.replace('_', ' ')}")
     return names, shapes_of(header, names)
 
 
-def _check(path: Path, name: str, expected: Shapes, original: Mapping[str, str], shapes: Shapes) -> None:
+def check_names(path: Path, name: str, expected: Shapes, original: Mapping[str, str], shapes: Shapes) -> None:
+    """Refuse a file unless it has every weight of a model, and nothing else.
+
+    Args:
+        path: of the file.
+        name: of the component, for the message.
+        expected: each weight of the model with its shape; those that are not here are not compared.
+        original: each weight of the model to its name in the file.
+        shapes: what the file has.
+
+    Raises:
+        UnusableBase: tensors are missing, left over, or of another shape (first ten named).
+    """
     missing = [inner for inner in original.values() if inner not in shapes]
     over = [inner for inner in shapes if inner not in set(original.values())]
     misfits = [
         f"{inner} {list(shapes[inner])} for {list(expected[key])}"
         for key, inner in original.items()
-        if inner in shapes and shapes[inner] != expected[key]
+        if inner in shapes and shapes[inner] != expected.get(key, shapes[inner])
     ]
     problems = [
         f"{len(found)} tensors {words}: {', '.join(map(ascii, found[:10]))}"
@@ -188,10 +205,15 @@ def _check(path: Path, name: str, expected: Shapes, original: Mapping[str, str],
         if found
     ]
     if problems:
-        raise UnusableBase(f"{path.name} does not fit Anima's {name.replace('_', ' ')}: {'; '.join(problems)}")
+        raise UnusableBase(f"{path.name} does not fit the {name.replace('_', ' ')}: {'; '.join(problems)}")
 
 
-def _tokenizer(folder: Path, vocabulary: int) -> Any:
+def read_tokenizer(folder: Path, vocabulary: int) -> Any:
+    """A tokenizer from its folder, without the network.
+
+    Raises:
+        UnusableBase: it cannot be read, or knows more tokens than the model.
+    """
     from transformers import AutoTokenizer
 
     try:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from service.checkpoints.header import Header
+from service.checkpoints.recognising import recognise
 from service.generation.errors import UnusableBase
 
 _DIFFUSION_PREFIXES = ("model.diffusion_model.", "diffusion_model.", "net.", "model.", "")
@@ -38,9 +39,6 @@ _NO_WEIGHT = re.compile(
     r"lm_head\.weight|current_(?:start|end)|spiece_model)"
 )
 """Tables that are computed anyway, training counters, and the language model's unused output layer."""
-_QUANTISED = re.compile(
-    r".*\.(?:scale_weight|weight_scale|scale_input|input_scale|weight_scale_2|comfy_quant)|.*scaled_fp8"
-)
 
 
 @dataclass
@@ -58,15 +56,9 @@ def read_contents(path: Path, header: Header) -> Contents:
     """Sort a file's tensors.
 
     Raises:
-        UnusableBase: a tensor belongs nowhere, two have the same name in a component, or the file is quantised.
+        UnusableBase: a tensor belongs nowhere, or two have the same name in a component.
     """
     names = [tensor.name for tensor in header.tensors]
-    quantised = [name for name in names if _QUANTISED.fullmatch(name)]
-    if quantised:
-        raise UnusableBase(
-            f"{path.name} is quantised ({quantised[0]!a}): LoRA files cannot be folded into it exactly. Use the "
-            "bf16 or fp16 file of the same model"
-        )
     contents = Contents()
     unknown: list[str] = []
     for name in names:
@@ -76,8 +68,8 @@ def read_contents(path: Path, header: Header) -> Contents:
             unknown.append(name)
     if unknown:
         raise UnusableBase(
-            f"{path.name} is no Anima file: {len(unknown)} of {len(names)} tensors have no place in one: "
-            f"{', '.join(map(ascii, unknown[:10]))}"
+            f"{path.name} is {recognise(header)} by its names, but {len(unknown)} of {len(names)} tensors have no "
+            f"place in one: {', '.join(map(ascii, unknown[:10]))}"
         )
     return contents
 

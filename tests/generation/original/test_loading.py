@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,12 @@ import pytest
 import torch
 
 from service.checkpoints.header import read_header
-from service.errors import UnmappedKeys
+from service.errors import UnmappedKeys, UnreadableCheckpoint
 from service.generation import GenerationSettings, ImageRequest, open_generator
 from service.generation.anima import AnimaGenerator
+from service.generation.bases import find_base
 from service.generation.errors import BaseNotFound, UnusableBase
-from service.generation.original import find_files, whole_paths
+from service.generation.original import AnimaFiles, whole_paths
 from service.generation.original.configs import transformer_config
 from service.generation.original.loading import load_component, original_vae_name
 from service.generation.original.parts import read_contents, shapes_of
@@ -97,13 +99,13 @@ def test_named_files_are_taken_from_anywhere(tmp_path: Path, comfyui: Path, expe
 
 
 def test_the_identity_follows_the_bytes_and_not_the_place(comfyui: Path) -> None:
-    identity = find_files(f"comfyui:{comfyui}").identity()
+    identity = find_base(f"comfyui:{comfyui}").identity()
     moved = comfyui.rename(comfyui.with_name("elsewhere"))
-    assert find_files(f"comfyui:{moved}").identity() == identity
+    assert find_base(f"comfyui:{moved}").identity() == identity
     content = bytearray(diffusion_file(moved).read_bytes())
     content[-1] ^= 1
     diffusion_file(moved).write_bytes(content)
-    assert find_files(f"comfyui:{moved}").identity() != identity
+    assert find_base(f"comfyui:{moved}").identity() != identity
 
 
 def test_a_checkpoint_is_checked_against_the_headers(comfyui: Path, write_lora: WriteLora) -> None:
@@ -113,28 +115,29 @@ def test_a_checkpoint_is_checked_against_the_headers(comfyui: Path, write_lora: 
 def test_missing_files_say_what_to_put_where(comfyui: Path) -> None:
     (comfyui / "models" / "vae" / "qwen_image_vae.safetensors").unlink()
     with pytest.raises(BaseNotFound, match=r"qwen_image_vae\.safetensors there, or name it with --vae"):
-        find_files(f"comfyui:{comfyui}")
+        find_base(f"comfyui:{comfyui}")
     with pytest.raises(BaseNotFound, match="no file or folder"):
-        find_files("comfyui:/nowhere")
+        find_base("comfyui:/nowhere")
     with pytest.raises(BaseNotFound, match="there is no vae"):
-        find_files(f"comfyui:{comfyui};vae=/nowhere.safetensors")
+        find_base(f"comfyui:{comfyui};vae=/nowhere.safetensors")
     with pytest.raises(UnusableBase, match="no part of a base"):
-        find_files(f"comfyui:{comfyui};sampler=x")
+        find_base(f"comfyui:{comfyui};sampler=x")
 
 
 def test_missing_tokenizers_say_which_files(comfyui: Path) -> None:
     for path in (comfyui / "comfy" / "text_encoders" / "t5_tokenizer").iterdir():
         path.unlink()
     with pytest.raises(BaseNotFound, match=r"t5_tokenizer \(tokenizer\.json"):
-        find_files(f"comfyui:{comfyui}")
+        find_base(f"comfyui:{comfyui}")
 
 
 def test_several_models_are_not_guessed_between(comfyui: Path, real: dict[str, Any], expected: list[Any]) -> None:
     other = save(diffusion_state(real), diffusion_file(comfyui).with_name("anima-turbo.safetensors"))
     with pytest.raises(UnusableBase, match=r"say which, as in comfyui:"):
-        find_files(f"comfyui:{comfyui}")
-    assert find_files(f"comfyui:{other}").diffusion == other
-    assert find_files(f"comfyui:{other}").vae.name == "qwen_image_vae.safetensors"
+        find_base(f"comfyui:{comfyui}")
+    found = find_base(f"comfyui:{other}")
+    assert isinstance(found, AnimaFiles)
+    assert (found.diffusion, found.vae.name) == (other, "qwen_image_vae.safetensors")
 
 
 @pytest.mark.parametrize(
@@ -142,8 +145,14 @@ def test_several_models_are_not_guessed_between(comfyui: Path, real: dict[str, A
     [
         (lambda state: state.pop("net.blocks.1.mlp.layer2.weight"), r"1 tensors are missing: 'blocks\.1\.mlp\.layer2"),
         (lambda state: state.update({"net.blocks.1.extra.weight": torch.ones(2)}), r"have no place: 'blocks\.1\.extra"),
-        (lambda state: state.update({"down_blocks.0.weight": torch.ones(2)}), r"no Anima file: 1 of .*down_blocks"),
-        (lambda state: state.update({"net.blocks.0.mlp.layer2.scale_weight": torch.ones(1)}), "quantised"),
+        (
+            lambda state: state.update({"down_blocks.0.weight": torch.ones(2)}),
+            r"is the diffusion model of Anima by its names, but 1 of .*down_blocks",
+        ),
+        (
+            lambda state: state.update({"net.blocks.0.mlp.layer2.scale_weight": torch.ones(1)}),
+            r"quantised \(fp8 with sc.*bf16",
+        ),
         (lambda state: state.update({"net.blocks.0.mlp.layer2.weight": torch.ones(2, 2)}), "another shape"),
         (lambda state: state.update({"blocks.0.mlp.layer2.weight": torch.ones(2)}), "the same weight"),
         (lambda state: state.update({"net.blocks.5.mlp.layer2.weight": torch.ones(2)}), "some are missing"),
@@ -162,8 +171,53 @@ def test_foreign_and_broken_files_are_refused_by_name(
 def test_a_plain_cosmos_model_is_no_anima(comfyui: Path, real: dict[str, Any]) -> None:
     state = {name: tensor for name, tensor in diffusion_state(real).items() if "llm_adapter" not in name}
     save(state, diffusion_file(comfyui))
-    with pytest.raises(UnusableBase, match="plain Cosmos-Predict2"):
-        find_files(f"comfyui:{comfyui}")
+    with pytest.raises(UnusableBase, match=r"anima-base-v1\.0\.safetensors is .*Cosmos-Predict2"):
+        find_base(f"comfyui:{diffusion_file(comfyui)}")
+
+
+def test_a_comfyui_folder_without_a_base_says_what_lies_there(comfyui: Path) -> None:
+    text = comfyui / "models" / "text_encoders" / "qwen_3_06b_base.safetensors"
+    shutil.copy(text, diffusion_file(comfyui))
+    (comfyui / "models" / "unet").mkdir()
+    (comfyui / "models" / "unet" / "cut.safetensors").write_bytes(text.read_bytes()[:-100])
+    with pytest.raises(
+        BaseNotFound, match=r"lies there: anima-base-v1\.0\.safetensors is a Qwen3 .*cut\.safetensors ca"
+    ):
+        find_base(f"comfyui:{comfyui}")
+
+
+def test_a_wrong_file_for_a_part_is_named_for_what_it_is(comfyui: Path, real: dict[str, Any], tmp_path: Path) -> None:
+    models = comfyui / "models"
+    vae, text = models / "vae" / "qwen_image_vae.safetensors", models / "text_encoders" / "qwen_3_06b_base.safetensors"
+    wide = save(
+        {"embed_tokens.weight": torch.ones(50, 2560), "layers.0.self_attn.q_norm.weight": torch.ones(128)},
+        tmp_path / "qwen_3_4b.safetensors",
+    )
+    for base, words in {
+        f"{vae};vae={vae}": r"qwen_image_vae\.safetensors is the VAE of Qwen-Image.*belongs here is the diffusion",
+        f"{text}": r"qwen_3_06b_base\.safetensors is a Qwen3 text encoder; what belongs here is the diff",
+        f"comfyui:{comfyui};vae={text}": r"is a Qwen3 text encoder; what belongs here is Anima's VAE, such as qwen",
+        f"comfyui:{comfyui};text_encoder={vae}": r"is the VAE of .*; what belongs here is Anima's text encoder",
+        f"comfyui:{comfyui};text_encoder={wide}": r"4B, Z-Image's\) with vectors of 2560 numbers, and Anima's text enc",
+    }.items():
+        with pytest.raises(UnusableBase, match=words):
+            find_base(base)
+    moved = text.rename(text.with_name("my-text.safetensors"))
+    shutil.copy(wide, text.parent / "qwen_3_4b.safetensors")
+    found = find_base(f"comfyui:{comfyui}")
+    assert isinstance(found, AnimaFiles)
+    assert found.text_encoder == moved  # by what it is, whatever it is called
+    shutil.copy(moved, moved.with_name("other.safetensors"))
+    with pytest.raises(UnusableBase, match=r"several files for Anima's text encoder .*say which with --text-encoder"):
+        find_base(f"comfyui:{comfyui}")
+
+
+@pytest.mark.parametrize("name", ["model.gguf", "model.safetensors", "model.ckpt"])
+def test_formats_that_are_not_read_are_named(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(b"GGUF" + bytes(100))
+    with pytest.raises(UnreadableCheckpoint, match="is a pickle" if name.endswith("ckpt") else "is a GGUF file"):
+        find_base(str(path))
 
 
 def test_the_deeper_variant_is_counted_and_takes_no_lora_of_the_usual_one(
