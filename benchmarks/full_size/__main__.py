@@ -37,6 +37,7 @@ def read_options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--profile", action="store_true", help="also print where the time of one batch goes")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", help="default: cuda for the full size, cpu for nano")
+    parser.add_argument("--detectors", default="cpu", help="device that the detectors look on; default: cpu")
     parser.add_argument("--out", type=Path, help="also write the JSON into this file after every part")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args(arguments)
@@ -67,7 +68,8 @@ def main() -> int:
 
     ceiling = round(ceiling_tflops(device, 8192 if options.size == "full" else 256), 1 if device.type == "cuda" else 4)
     result: dict[str, Any] = {"size": options.size, "steps": options.steps, "rank": options.rank, **machine(device)}
-    detectors = open_detectors("miniature")
+    detectors = open_detectors("miniature", device=options.detectors)
+    result["detectors"] = options.detectors
     for part in options.parts:
         if part == "anima":
             result[part] = measure_anima(options, device, detectors, ceiling)

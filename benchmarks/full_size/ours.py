@@ -18,7 +18,7 @@ from service.evaluations.requests import EvaluationRequest
 from service.evaluations.workspace import Workspace
 from service.generation import ImageRequest
 from service.generation.diffusing import DiffusersGenerator
-from service.generation.port import Generator
+from service.generation.port import Generator, Pixels
 from service.settings import Settings
 from service.suites import Suite
 
@@ -84,9 +84,16 @@ def measure_ours(
             space.executor.run(evaluation.id)
         seconds = time.perf_counter() - started
         progress = space.evaluations.state(evaluation.id).progress
+        stored = {
+            (image.epoch, image.scenario, image.seed): image.key for image in space.evaluations.images(evaluation)
+        }
+        cells = [(checkpoints[-1].epoch, scenario.name, seed) for scenario, seed in suite.cells()[: len(batch)]]
+        pictures = [space.images.load(str(stored[cell])) for cell in cells]
     finally:
         space.close()
     assert progress.failed == 0, f"{progress.failed} images failed"
+    generator.use(loras[-1])
+    alike = _alike(pictures, [image.pixels for image in generator.generate(batch)])
     spent = {"profile": profile(device, lambda: generator.generate(batch))} if profiled else {}
     return {
         **spent,
@@ -97,10 +104,11 @@ def measure_ours(
         "transformer_step_ms": round(step_ms, 2),
         "transformer_tflops": round(flops / step_ms / 1e9, 1),
         "generate_ms": round(milliseconds(device, lambda: generator.generate(batch), 3) / len(batch), 1),
-        "swap_ms": round(_swap_ms(generator, loras), 2),
+        "swap_ms": round(swap_ms(generator, loras), 2),
         "gpu_busy": busy.share,
         "peak_gb": peak_gb(device),
         "bit_equal": _bit_equal(generator, batch),
+        "evaluation_bit_equal": alike,
     }
 
 
@@ -129,7 +137,7 @@ def _step_ms(generator: DiffusersGenerator[Any], denoiser: torch.nn.Module, batc
     return whole / len(batch)
 
 
-def _swap_ms(generator: DiffusersGenerator[Any], loras: Sequence[Path]) -> float:
+def swap_ms(generator: DiffusersGenerator[Any], loras: Sequence[Path]) -> float:
     """Milliseconds that generation stands still for a swap, the file having been read ahead."""
     durations = []
     for lora in [*loras, *loras][:6]:
@@ -145,5 +153,9 @@ def _swap_ms(generator: DiffusersGenerator[Any], loras: Sequence[Path]) -> float
 
 
 def _bit_equal(generator: DiffusersGenerator[Any], batch: Sequence[ImageRequest]) -> bool:
-    pairs = zip(generator.generate(batch), generator.generate(batch), strict=True)
-    return all(np.array_equal(one.pixels, other.pixels) for one, other in pairs)
+    first, second = ([image.pixels for image in generator.generate(batch)] for _ in range(2))
+    return _alike(first, second)
+
+
+def _alike(first: Sequence[Pixels], second: Sequence[Pixels]) -> bool:
+    return all(np.array_equal(one, other) for one, other in zip(first, second, strict=True))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,12 +25,14 @@ from service.evaluations.ledger.repository import Judged, LeaseLost
 from service.evaluations.requests import EvaluationRequest
 from service.evaluations.rounds import next_rows
 from service.generation.images import changes_nothing
-from service.generation.port import Halving, ImageRequest, Pixels, Prefetching, Reading
+from service.generation.port import Halving, ImageRequest, Launching, Pixels, Prefetching, Reading
+from service.generation.streams import take_own_stream
 from service.storage.checkpoints import CheckpointRegistry
 from service.storage.images import ImageStore
 from service.storage.repository import find_images
 
 _WAITING_FOR_DETECTORS = 2
+"""Batches that are begun and not yet judged, besides the last one."""
 _ENCODERS = 4
 """Threads that turn pixels into files; one alone would keep a fast GPU waiting."""
 
@@ -87,17 +89,21 @@ def describe(error: Exception) -> str:
     return first_line if isinstance(error, KNOWN) else f"{type(error).__name__}: {first_line}"
 
 
+_Drawn = tuple[Pixels, str | None] | BleedcheckError
+"""Pixels and why they are no picture if they are none, or why there are no pixels."""
+
+
 @dataclass(frozen=True)
-class _Made:
-    """A batch whose images exist: rows of those known before by cell id, and pixels of the new ones.
+class _Begun:
+    """A batch whose images are being made.
 
     Attributes:
         batch: the batch.
         keys: names of the images by cell id.
-        known: rows of images that need not be stored again.
-        fresh: pixels of the others, and why they are no pictures if they are none.
+        known: rows of images that need not be stored again, by cell id.
+        missing: the cells of the others.
+        fetch: waits for the pixels of those, in order.
         lost: keys of rows whose files are gone.
-        problems: what is wrong with the cells that got no image, though the others did.
         note: what was done otherwise than asked.
         started: when the batch was begun, in seconds of the monotonic clock.
     """
@@ -105,9 +111,9 @@ class _Made:
     batch: Batch
     keys: dict[int, str]
     known: dict[int, Image]
-    fresh: dict[int, tuple[Pixels, str | None]]
+    missing: list[Cell]
+    fetch: Callable[[], list[_Drawn]]
     lost: set[str]
-    problems: list[str]
     note: str | None
     started: float
 
@@ -156,7 +162,8 @@ class _Work:
         with self._database.transaction() as session:
             ledger.pin(session, self._evaluation.id, self._fingerprint, self._spec)
         judging: deque[Future[None]] = deque()
-        with ThreadPoolExecutor(_ENCODERS, "encoders") as encoders, ThreadPoolExecutor(1, "detectors") as pool:
+        beside = ThreadPoolExecutor(1, "detectors", take_own_stream, (self._request.device,))
+        with ThreadPoolExecutor(_ENCODERS, "encoders") as encoders, beside as pool:
             while not self._halted():
                 batch = self._claim()
                 if batch is None:
@@ -165,9 +172,9 @@ class _Work:
                     if self._halted() or not self._plan_on():
                         break
                     continue
-                made = self._make(batch)
-                if made is not None:
-                    judging.append(pool.submit(self._keep_and_judge, made, encoders))
+                begun = self._begin(batch)
+                if begun is not None:
+                    judging.append(pool.submit(self._finish, begun, encoders))
                 while len(judging) > _WAITING_FOR_DETECTORS:
                     judging.popleft().result()
             for future in judging:
@@ -194,8 +201,8 @@ class _Work:
         self._report()
         return len(rows) > 1  # the last round is an end without batches
 
-    def _make(self, batch: Batch) -> _Made | None:
-        """Generate the images of a batch that do not exist; ``None`` if that failed, which is then recorded."""
+    def _begin(self, batch: Batch) -> _Begun | None:
+        """Begin with the images of a batch that do not exist; ``None`` if that failed, which is then recorded."""
         started = time.monotonic()
         keys = {cell.id: self._key(batch.contender, cell) for cell in batch.cells}
         with self._database.reading() as session:
@@ -204,57 +211,69 @@ class _Work:
         missing = [cell for cell in batch.cells if keys[cell.id] not in known or keys[cell.id] in lost]
         rows = {cell.id: known[keys[cell.id]] for cell in batch.cells if cell not in missing}
         try:
-            generated = self._generate(batch.contender, missing)
+            fetch = self._launch(batch.contender, missing)
         except (StorageFailed, LeaseLost):
             raise
         except Exception as error:
             self._fail(batch, started, f"no images: {describe(error)}")
             return None
-        pairs = list(zip(missing, generated, strict=True))
-        fresh = {cell.id: made for cell, made in pairs if not isinstance(made, BleedcheckError)}
-        problems = [describe(made) for _, made in pairs if isinstance(made, BleedcheckError)]
         note = self._generator.halved if missing and isinstance(self._generator, Halving) else None
-        return _Made(batch, keys, rows, fresh, lost, problems, note, started)
+        return _Begun(batch, keys, rows, missing, fetch, lost, note, started)
 
-    def _keep_and_judge(self, made: _Made, encoders: ThreadPoolExecutor) -> None:
+    def _finish(self, begun: _Begun, encoders: ThreadPoolExecutor) -> None:
         """What is done with a batch while the next one is generated."""
-        self._judge(self._keep(made, encoders))
+        try:
+            drawn = begun.fetch()
+        except (StorageFailed, LeaseLost):
+            raise
+        except Exception as error:
+            self._fail(begun.batch, begun.started, f"no images: {describe(error)}")
+            return
+        self._judge(self._keep(begun, drawn, encoders))
 
-    def _keep(self, made: _Made, encoders: ThreadPoolExecutor) -> _Kept:
+    def _keep(self, begun: _Begun, drawn: Sequence[_Drawn], encoders: ThreadPoolExecutor) -> _Kept:
         """Store a batch's new images.
 
         They are recorded in one transaction: a batch that is interrupted is made again whole, with the same neighbours
         and hence the same pixels.
         """
-        names = encoders.map(lambda entry: self._executor.images.put(entry[0]), made.fresh.values())
-        rows, fresh = dict(made.known), {}
-        for (cell, (pixels, invalid)), sha256 in zip(made.fresh.items(), names, strict=True):
+        pairs = list(zip(begun.missing, drawn, strict=True))
+        made = [(cell.id, *one) for cell, one in pairs if not isinstance(one, BleedcheckError)]
+        problems = [describe(one) for _, one in pairs if isinstance(one, BleedcheckError)]
+        names = encoders.map(self._executor.images.put, [pixels for _, pixels, _ in made])
+        rows, fresh = dict(begun.known), {}
+        for (cell, pixels, invalid), sha256 in zip(made, names, strict=True):
             fresh[sha256] = pixels
             height, width = pixels.shape[:2]
-            rows[cell] = Image(key=made.keys[cell], sha256=sha256, width=width, height=height, invalid=invalid)
+            rows[cell] = Image(key=begun.keys[cell], sha256=sha256, width=width, height=height, invalid=invalid)
         with self._database.transaction() as session:
-            kept = ledger.store_images(session, made.batch, self._name, rows, made.lost)
-        self._look_for_change(made.batch.contender)
+            kept = ledger.store_images(session, begun.batch, self._name, rows, begun.lost)
+        self._look_for_change(begun.batch.contender)
         self._report()
-        return _Kept(made.batch, kept, fresh, made.problems, made.note, made.started)
+        return _Kept(begun.batch, kept, fresh, problems, begun.note, begun.started)
 
     def _key(self, contender: Contender, cell: Cell) -> str:
         sha256 = contender.checkpoint.sha256 if contender.checkpoint else None
         prompt = self._request.suite.scenario(cell.scenario).prompt
         return image_key(self._fingerprint, sha256, self._request.scale, prompt, cell.seed)
 
-    def _generate(
-        self, contender: Contender, cells: Sequence[Cell]
-    ) -> list[tuple[Pixels, str | None] | BleedcheckError]:
+    def _launch(self, contender: Contender, cells: Sequence[Cell]) -> Callable[[], list[_Drawn]]:
+        """Begin with the images of some cells; what waits for them. A generator that cannot do so makes them first."""
         if not cells:
-            return []
+            return lambda: []
         self._use(contender)
         scenario = self._request.suite.scenario
         wanted = [ImageRequest(scenario(cell.scenario).prompt, cell.seed) for cell in cells]
         if isinstance(self._generator, Reading):
             found = self._generator.read(wanted)
-            return [each if isinstance(each, BleedcheckError) else (each.pixels, each.invalid) for each in found]
-        return [(image.pixels, image.invalid) for image in self._generator.generate(wanted)]
+            return lambda: [
+                each if isinstance(each, BleedcheckError) else (each.pixels, each.invalid) for each in found
+            ]
+        if isinstance(self._generator, Launching):
+            fetch = self._generator.launch(wanted)
+            return lambda: [(image.pixels, image.invalid) for image in fetch()]
+        images = self._generator.generate(wanted)
+        return lambda: [(image.pixels, image.invalid) for image in images]
 
     def _use(self, contender: Contender) -> None:
         """Fold the contender's file into the base, once for all its batches."""

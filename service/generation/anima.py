@@ -9,15 +9,20 @@ import torch
 
 from service.generation.assembling import FamilyGenerator
 from service.generation.bases import Base
-from service.generation.diffusing import all_finite, no_weight_bars, quiet_diffusers
+from service.generation.diffusing import no_weight_bars, quiet_diffusers
 from service.generation.er_sde import FlowMatchERSDEScheduler, simple_schedule
 from service.generation.errors import PromptTooLong, UnusableBase
 from service.generation.families import ANIMA, Family
+from service.generation.lean_attention import use_lean_attention
 from service.generation.original import AnimaFiles
 from service.generation.port import GenerationSettings
+from service.generation.sending import SentEulerScheduler, all_finite, draw_noise
 from service.generation.single_frame import use_single_frame
 
 _TEXT_STEPS = ("text_encoder", "denoise.text_conditioning")
+_DECODING_STEPS = ("decode.decode", "decode.postprocess")
+_LATENT_SIDE = 8
+"""Pixels of a latent's side."""
 
 
 class AnimaGenerator(FamilyGenerator[torch.Tensor]):
@@ -26,10 +31,20 @@ class AnimaGenerator(FamilyGenerator[torch.Tensor]):
     family: ClassVar[Family] = ANIMA
 
     def _assemble(self, settings: GenerationSettings) -> None:
-        use_single_frame(self._components["vae"])
-        shift = self._components["scheduler"].config.shift
-        self._scheduler = FlowMatchERSDEScheduler(shift=shift) if settings.sampler == "er_sde" else None
+        vae, scheduler = self._components["vae"], self._components["scheduler"]
+        use_single_frame(vae)
+        use_lean_attention(self._components["transformer"])
+        # On the card once for all: diffusers' own step sends them for each batch, and waits for it.
+        self._latents_mean, self._latents_std = (
+            torch.tensor(values).view(1, -1, 1, 1, 1).to(vae.device, vae.dtype)
+            for values in (vae.config.latents_mean, vae.config.latents_std)
+        )
         with quiet_diffusers():
+            self._scheduler: Any = (
+                FlowMatchERSDEScheduler(shift=scheduler.config.shift)
+                if settings.sampler == "er_sde"
+                else SentEulerScheduler.from_config(scheduler.config)
+            )
             self._text_pipeline, self._image_pipeline = self._pipelines(settings.guidance)
 
     @classmethod
@@ -38,24 +53,35 @@ class AnimaGenerator(FamilyGenerator[torch.Tensor]):
 
     def _make(
         self, texts: Sequence[torch.Tensor], generators: list[torch.Generator]
-    ) -> tuple[torch.Tensor, list[bool]]:
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         negative = None
         if self.settings.guidance != 1.0:
             negative = self._text(self.settings.negative_prompt).expand(len(texts), -1, -1)
-        if self._scheduler is not None:
+        if isinstance(self._scheduler, FlowMatchERSDEScheduler):
             self._scheduler.set_generators(generators)
-        made = self._image_pipeline(
+        width, height = self.settings.width // _LATENT_SIDE, self.settings.height // _LATENT_SIDE
+        channels = int(self._components["transformer"].config.in_channels)
+        latents = self._image_pipeline(
             prompt_embeds=torch.cat(list(texts)),
             negative_prompt_embeds=negative,
             height=self.settings.height,
             width=self.settings.width,
             num_inference_steps=self.settings.steps,
             sigmas=simple_schedule(self.settings.steps),
-            generator=generators,
-            output_type="pt",
-            output=["latents", "images"],
+            latents=draw_noise((channels, 1, height, width), generators, self._device, torch.float32),
+            output="latents",
         )
-        return made["images"], all_finite(made["images"], made["latents"])
+        images = self._decode(latents)
+        return images, all_finite(images, latents)
+
+    @torch.no_grad()
+    def _decode(self, latents: torch.Tensor) -> torch.Tensor:
+        """Latents (batch, channels, 1, height, width) as images (batch, 3, height', width') in 0..1."""
+        vae = self._components["vae"]
+        # Divided by the reciprocal and not multiplied, as diffusers does it: in 16 bits that shows.
+        spread = latents.to(vae.dtype) / (1.0 / self._latents_std) + self._latents_mean
+        decoded: torch.Tensor = vae.decode(spread, return_dict=False)[0][:, :, 0]
+        return (decoded * 0.5 + 0.5).clamp(0, 1)
 
     def _encode(self, prompt: str) -> torch.Tensor:
         limit = int(self._components["text_conditioner"].config.min_sequence_length)
@@ -71,13 +97,15 @@ class AnimaGenerator(FamilyGenerator[torch.Tensor]):
         return made["prompt_embeds"]
 
     def _pipelines(self, guidance: float) -> tuple[Any, Any]:
-        """diffusers' text-to-image workflow in two pipelines over the same components: text, then images."""
+        """diffusers' text-to-image workflow in two pipelines over the same components: text, then latents."""
         from diffusers import AnimaAutoBlocks, ClassifierFreeGuidance
         from diffusers.modular_pipelines import SequentialPipelineBlocks
 
         whole: Any = AnimaAutoBlocks()
         steps = dict(whole.get_workflow("text2image").sub_blocks)
         text = {name: steps.pop(name) for name in _TEXT_STEPS}
+        for name in _DECODING_STEPS:
+            del steps[name]
         pipelines = []
         # The text half encodes one prompt at a time, so it is told that there is no negative one.
         for blocks, scale in ((text, 1.0), (steps, guidance)):
@@ -86,9 +114,8 @@ class AnimaGenerator(FamilyGenerator[torch.Tensor]):
                 if hasattr(block, "set_progress_bar_config"):
                     block.set_progress_bar_config(disable=True)
             pipeline = SequentialPipelineBlocks.from_blocks_dict(named).init_pipeline()
-            parts = {**self._components, "guider": ClassifierFreeGuidance(guidance_scale=scale)}
-            if self._scheduler is not None:
-                parts["scheduler"] = self._scheduler
+            guider = ClassifierFreeGuidance(guidance_scale=scale)
+            parts = {**self._components, "guider": guider, "scheduler": self._scheduler}
             expected = {spec.name for spec in pipeline.blocks.expected_components}
             pipeline.update_components(**{name: part for name, part in parts.items() if name in expected})
             pipelines.append(pipeline)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import torch
-from numpy.typing import NDArray
 
 from service.checkpoints import Adapter, Folder, FoldReport, file_sha256, load_adapter
 from service.errors import Conflict
@@ -21,6 +20,7 @@ from service.generation.errors import CardTooSmall, UnusableSettings
 from service.generation.images import invalid_reason
 from service.generation.placing import compile_blocks, is_large, place_models, read_ahead, visiting
 from service.generation.port import GENERATOR_VERSION, GeneratedImage, GenerationSettings, ImageRequest
+from service.generation.sending import Fetching
 
 logger = logging.getLogger(__name__)
 
@@ -70,6 +70,9 @@ class DiffusersGenerator(ABC, Generic[Text]):
             compile_blocks(denoiser, blocks)
         self._at_once = settings.batch_size
         self._loader = ThreadPoolExecutor(1, "checkpoints")
+        # A denoiser that waits in the computer's memory is folded there.
+        sends = self._device.type == "cuda" and not self.card.streams
+        self._side = torch.cuda.Stream(self._device) if sends else None
         self._ahead: tuple[Path, Future[Adapter]] | None = None
         self._folder = Folder(folded, keep_on_device=self.card.keeps_base)
         self._extra = [(load_adapter(path), scale) for path, scale in extra]
@@ -125,7 +128,11 @@ class DiffusersGenerator(ABC, Generic[Text]):
 
     def prefetch(self, checkpoint: Path) -> None:
         """Begin to read the checkpoint that comes next; on a GPU it is copied there while images are made."""
-        self._ahead = (checkpoint, self._loader.submit(read_ahead, checkpoint, self._device))
+        after = None
+        if self._side is not None:
+            after = torch.cuda.Event()
+            after.record(torch.cuda.current_stream(self._device))
+        self._ahead = (checkpoint, self._loader.submit(read_ahead, checkpoint, self._side, after))
 
     def _load(self, checkpoint: Path) -> Adapter:
         ahead, self._ahead = self._ahead, None
@@ -150,10 +157,23 @@ class DiffusersGenerator(ABC, Generic[Text]):
     def generate(self, requests: Sequence[ImageRequest]) -> list[GeneratedImage]:
         """One image per request, in order, in batches of the settings' size.
 
+        Raises:
+            PromptTooLong, CardTooSmall, Conflict: see :meth:`launch`.
+        """
+        return self.launch(requests)()
+
+    def launch(self, requests: Sequence[ImageRequest]) -> Callable[[], list[GeneratedImage]]:
+        """Begin with one image per request, in batches of the settings' size. On a GPU this waits for none of them.
+
         Where the card's memory does not suffice for a batch, it is made again in halves, and so are all that follow.
+        Memory is taken when a batch is begun, so that it is known here already.
+
+        Returns:
+            What waits for the images and gives them in order. Another thread may call it, while this one goes on to
+            :meth:`use` and the next launch: the card does everything in the order in which it was begun.
 
         Raises:
-            PromptTooLong: a prompt has too many tokens; no image was made.
+            PromptTooLong: a prompt has too many tokens; no image was begun.
             CardTooSmall: not even one picture fits.
             Conflict: the last ``use`` failed.
         """
@@ -161,14 +181,16 @@ class DiffusersGenerator(ABC, Generic[Text]):
             raise Conflict("the last checkpoint could not be used: call use() again before generating")
         for request in requests:
             self._text(request.prompt)
-        made: list[GeneratedImage] = []
-        while len(made) < len(requests):
-            batch = requests[len(made) : len(made) + self._at_once]
+        begun: list[tuple[Fetching, int]] = []
+        left = list(requests)
+        while left:
+            batch = left[: self._at_once]
             try:
-                made += self._batch(batch)
+                begun.append((self._batch(batch), len(batch)))
+                left = left[len(batch) :]
             except torch.OutOfMemoryError as error:
                 self._halve(error)
-        return made
+        return lambda: [image for fetching, count in begun for image in fetched(fetching, count)]
 
     @property
     def at_once(self) -> int:
@@ -204,14 +226,11 @@ class DiffusersGenerator(ABC, Generic[Text]):
             torch.cuda.empty_cache()
         logger.warning("out of memory on the card: %d images are made at once from now on", self._at_once)
 
-    def _batch(self, requests: Sequence[ImageRequest]) -> list[GeneratedImage]:
+    def _batch(self, requests: Sequence[ImageRequest]) -> Fetching:
         size = self._at_once if self._fills_batches else len(requests)
         filled = [*requests, *[requests[-1]] * (size - len(requests))]
         generators = [torch.Generator("cpu").manual_seed(request.seed) for request in filled]
-        images, finite = self._make([self._text(request.prompt) for request in filled], generators)
-        pixels = to_pixels(images)
-        made = [GeneratedImage(image, invalid_reason(image, ok)) for image, ok in zip(pixels, finite, strict=True)]
-        return made[: len(requests)]
+        return Fetching(*self._make([self._text(request.prompt) for request in filled], generators))
 
     def _text(self, prompt: str) -> Text:
         """A prompt's conditioning; encoded on first use, alone."""
@@ -229,25 +248,20 @@ class DiffusersGenerator(ABC, Generic[Text]):
         """
 
     @abstractmethod
-    def _make(self, texts: Sequence[Text], generators: list[torch.Generator]) -> tuple[torch.Tensor, list[bool]]:
+    def _make(self, texts: Sequence[Text], generators: list[torch.Generator]) -> tuple[torch.Tensor, torch.Tensor]:
         """Denoise and decode one batch.
 
         Returns:
-            Images (batch, 3, height, width) in 0..1, and whether each was free of NaN and infinity.
+            Images (batch, 3, height, width) in 0..1, and whether each was free of NaN and infinity (batch,), both where
+            they were made.
         """
 
 
-def to_pixels(images: torch.Tensor) -> list[NDArray[Any]]:
-    """Images (batch, 3, height, width) in 0..1 as uint8 arrays (height, width, 3)."""
-    levels = torch.nan_to_num(images.float(), nan=0.0).mul(255.0).round().clamp(0, 255)
-    # Put in order where the pixels were made: a processor takes many times longer for it.
-    return list(levels.to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu().numpy())
-
-
-def all_finite(*batches: torch.Tensor) -> list[bool]:
-    """For each image of a batch whether it is finite in all the tensors."""
-    checks = [torch.isfinite(batch).flatten(1).all(dim=1) for batch in batches]
-    return [bool(ok) for ok in torch.stack(checks).all(dim=0).cpu()]
+def fetched(fetching: Fetching, count: int) -> list[GeneratedImage]:
+    """The first images of a batch, once they are here, looked at."""
+    pixels, finite = fetching.wait()
+    pairs = list(zip(pixels, finite, strict=True))[:count]
+    return [GeneratedImage(image, invalid_reason(image, ok)) for image, ok in pairs]
 
 
 def pick_device(name: str) -> torch.device:

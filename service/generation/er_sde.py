@@ -37,6 +37,8 @@ import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.schedulers.scheduling_utils import SchedulerMixin, SchedulerOutput
 
+from service.generation.sending import draw_noise, send
+
 FIRST_TIME = 0.9999
 """Where a schedule that begins with pure noise starts instead of 1 (a time before the shift)."""
 
@@ -185,7 +187,7 @@ class FlowMatchERSDEScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc
             shifted = [1.0 - (1.0 - level) * stretch for level in shifted]
         self._levels = [*shifted, 0.0]
         self.sigmas = torch.tensor(self._levels, dtype=torch.float32)
-        self.timesteps = (self.sigmas[:-1] * self._train_steps).to(device)
+        self.timesteps = send(self.sigmas[:-1] * self._train_steps, device)
         self.num_inference_steps = len(times)
         self._step_index: int | None = None
         self._begin_index = None
@@ -261,8 +263,7 @@ class FlowMatchERSDEScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc
                 f"{len(sample)} images need {len(sample)} generators, got {len(given)}: call set_generators() with one "
                 "torch.Generator per image before each batch"
             )
-        noise = [torch.randn(sample.shape[1:], generator=one, device=one.device, dtype=sample.dtype) for one in given]
-        return torch.stack([one.to(sample.device) for one in noise])
+        return draw_noise(sample.shape[1:], given, sample.device, sample.dtype)
 
     def __len__(self) -> int:
         return self._train_steps

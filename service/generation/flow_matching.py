@@ -16,13 +16,14 @@ from typing import Any, ClassVar
 import torch
 
 from service.generation.assembling import FamilyGenerator, load_pipeline
-from service.generation.diffusing import all_finite, quiet_diffusers
+from service.generation.diffusing import quiet_diffusers
 from service.generation.er_sde import FlowMatchERSDEScheduler, simple_schedule
 from service.generation.errors import PromptTooLong, UnusableBase
 from service.generation.families import FLUX, QWEN_IMAGE, Z_IMAGE, Family
 from service.generation.folders import FolderBase
 from service.generation.original import FlowFiles
 from service.generation.port import GenerationSettings
+from service.generation.sending import all_finite
 from service.generation.single_frame import use_single_frame
 
 logger = logging.getLogger(__name__)
@@ -80,7 +81,7 @@ class FlowMatchingGenerator(FamilyGenerator[FlowText]):
         pooled = None if text.pooled is None else text.pooled.to(self._device)
         return FlowText(text.sequence.to(self._device), pooled)
 
-    def _make(self, texts: Sequence[FlowText], generators: list[torch.Generator]) -> tuple[torch.Tensor, list[bool]]:
+    def _make(self, texts: Sequence[FlowText], generators: list[torch.Generator]) -> tuple[torch.Tensor, torch.Tensor]:
         if isinstance(self._sampler, FlowMatchERSDEScheduler):
             self._sampler.set_generators(generators)
         images = self._pipeline(

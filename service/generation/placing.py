@@ -73,16 +73,25 @@ def visiting(models: Sequence[torch.nn.Module], device: torch.device) -> Iterato
             model.to("cpu")
 
 
-def read_ahead(path: Path, device: torch.device) -> Adapter:
-    """A checkpoint, ready to be folded: on a GPU already on the card, copied beside the work that goes on there."""
+def read_ahead(path: Path, side: torch.cuda.Stream | None = None, after: torch.cuda.Event | None = None) -> Adapter:
+    """A checkpoint, ready to be folded: on a GPU already on the card, copied beside the work that goes on there.
+
+    Args:
+        path: the file.
+        side: the stream to copy on, where it will be folded on a GPU. Always the same one, so that each checkpoint
+            takes the memory of the last but one.
+        after: what the card must have done before that memory may be written: the fold of the last one.
+    """
     adapter = load_adapter(path)
-    if device.type != "cuda":
+    if side is None or after is None:
         return adapter
     pinned = adapter.pinned()
-    side = torch.cuda.Stream(device)
+    side.wait_event(after)
+    arrived = torch.cuda.Event(blocking=True)
     with torch.cuda.stream(side):
-        placed = pinned.to(device)
-    # From here on any stream may read it; it is freed only when the next fold has long ended.
-    side.synchronize()
+        placed = pinned.to(side.device)
+        arrived.record()
+    # From here on any stream may read it.
+    arrived.synchronize()
     _ = placed.likeness  # worked out here, beside the work that goes on
     return placed

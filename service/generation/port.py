@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from service.errors import BleedcheckError
 from service.generation.errors import UnusableSettings
 
-GENERATOR_VERSION = 3
+GENERATOR_VERSION = 4
 """Raised by hand whenever the same cell would get other pixels; images of another version are made again."""
 
 Pixels = NDArray[np.uint8]
@@ -99,6 +99,21 @@ class Halving(Protocol):
     @property
     def halved(self) -> str | None:
         """What happened, in words, if they are fewer than the settings say."""
+
+
+@runtime_checkable
+class Launching(Protocol):
+    """A generator that can begin the next images while the last ones are still made."""
+
+    def launch(self, requests: Sequence[ImageRequest]) -> Callable[[], list[GeneratedImage]]:
+        """Begin with what :meth:`Generator.generate` would return.
+
+        Returns:
+            What waits for it, once, in any thread. ``use`` and the next ``launch`` may be called before.
+
+        Raises:
+            BleedcheckError: nothing was begun; or it may come when the images are waited for.
+        """
 
 
 @runtime_checkable

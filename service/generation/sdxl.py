@@ -10,11 +10,12 @@ import torch
 
 from service.generation.assembling import FamilyGenerator, load_pipeline
 from service.generation.clip_tokenizers import MAX_TOKENS
-from service.generation.diffusing import all_finite, quiet_diffusers
+from service.generation.diffusing import quiet_diffusers
 from service.generation.errors import PromptTooLong
 from service.generation.families import SDXL, Family
 from service.generation.port import GenerationSettings
 from service.generation.sdxl_files import SDXLBase
+from service.generation.sending import all_finite
 
 SAMPLERS = {"euler": "EulerDiscreteScheduler", "euler_a": "EulerAncestralDiscreteScheduler"}
 
@@ -69,7 +70,7 @@ class SDXLGenerator(FamilyGenerator[SDXLText]):
         )
         return SDXLText(sequence, pooled)
 
-    def _make(self, texts: Sequence[SDXLText], generators: list[torch.Generator]) -> tuple[torch.Tensor, list[bool]]:
+    def _make(self, texts: Sequence[SDXLText], generators: list[torch.Generator]) -> tuple[torch.Tensor, torch.Tensor]:
         negative: dict[str, torch.Tensor] = {}
         if self.settings.guidance > 1.0:
             text = self._text(self.settings.negative_prompt)

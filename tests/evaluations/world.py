@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,7 +15,7 @@ from service.evaluations.executor import Detectors
 from service.evaluations.opening import OpenedModels
 from service.evaluations.requests import EvaluationRequest
 from service.evaluations.workspace import Workspace
-from service.generation.port import Generator, Pixels, Reading
+from service.generation.port import Generator, Launching, Pixels, Reading
 from service.settings import Settings
 from service.suites import Suite, parse_suite
 
@@ -87,6 +87,10 @@ class SmallModels(OpenedModels):
     def detectors(self, request: EvaluationRequest) -> Detectors:
         return self.brightness
 
+    def carry(self, fetch: Callable[[], list[Any]]) -> Callable[[], list[Any]]:
+        """What brings the images of a batch that was begun."""
+        return fetch
+
 
 class TightModels(OpenedModels):
     """The real generator on a card where two images at once are too much."""
@@ -122,6 +126,11 @@ class _Counting:
     def generate(self, requests: Sequence[Any]) -> list[Any]:
         self._models.generated += len(requests)
         return self._generator.generate(requests)
+
+    def launch(self, requests: Sequence[Any]) -> Callable[[], list[Any]]:
+        self._models.generated += len(requests)
+        assert isinstance(self._generator, Launching)
+        return self._models.carry(self._generator.launch(requests))
 
     def fingerprint(self) -> dict[str, Any]:
         return self._generator.fingerprint()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,24 @@ def test_it_equals_the_whole_pipeline_with_its_own_scheduler_and_guidance() -> N
     assert np.abs(ours - theirs).max() <= 1
     unguided = pixels(open_with(dataclasses.replace(settings, guidance=1.0)).generate([ImageRequest(KEI, 7)]))
     assert np.abs(ours[:1] - unguided).max() > 1
+
+
+def test_what_is_begun_ahead_is_the_same_whenever_and_wherever_it_is_fetched(
+    generator: AnimaGenerator, write_lora: WriteLora
+) -> None:
+    one, two = write_lora("one", seed=1), write_lora("two", seed=2)
+    expected = []
+    for lora in (one, two, None):
+        generator.use(lora)
+        expected.append(pixels(generator.generate(REQUESTS)))
+    begun = []
+    for lora in (one, two, None):
+        generator.use(lora)
+        begun.append(generator.launch(REQUESTS))
+    with ThreadPoolExecutor(1) as pool:
+        found = [pool.submit(fetch).result() for fetch in reversed(begun)]
+    assert all(np.array_equal(pixels(a), b) for a, b in zip(reversed(found), expected, strict=True))
+    assert not np.array_equal(expected[0], expected[1])
 
 
 def test_a_checkpoint_changes_the_image_and_leaves_no_trace(generator: AnimaGenerator, write_lora: WriteLora) -> None:

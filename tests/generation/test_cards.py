@@ -121,7 +121,7 @@ def test_a_checkpoint_read_ahead_is_the_same_and_errors_show_when_it_is_used(
 
     with pytest.raises(UnreadableCheckpoint):
         generator.use(broken)
-    assert read_ahead(one, torch.device("cpu")).tensors == load_adapter(one).tensors
+    assert read_ahead(one).tensors == load_adapter(one).tensors
 
 
 def test_images_decoded_one_by_one_are_the_same(components: dict[str, Any], generator: AnimaGenerator) -> None:

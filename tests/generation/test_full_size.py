@@ -27,6 +27,7 @@ def test_the_whole_command_runs_on_a_cpu(monkeypatch: pytest.MonkeyPatch, capsys
         assert row["gpu_busy"] is None
         assert row["images"] == 3 * 2 * 2
         assert row["bit_equal"]
+        assert row["evaluation_bit_equal"]
         assert any("conv" in each["operation"] and each["calls"] for each in row["profile"])
         # The same cell from diffusers' own pipeline and loader: the same noise, text, LoRA and sampler.
         assert row["grey_levels_from_plain"]["max"] <= 2
@@ -36,7 +37,10 @@ def test_the_whole_command_runs_on_a_cpu(monkeypatch: pytest.MonkeyPatch, capsys
     assert checks["changes_the_image"]
     assert checks["invalid_images"] == 0
     assert set(result["cards"]) == {"24gb", "12gb", "8gb", "6gb"}
-    assert all(row["ours_ms"] > 0 and "failed" not in row for row in result["cards"].values())
+    assert all("failed" not in row for row in result["cards"].values())
+    assert all(
+        row[name] > 0 for row in result["cards"].values() for name in ("ours_ms", "swap_ms", "read_ms", "file_mb")
+    )
 
 
 def test_the_full_size_has_the_real_shapes() -> None:
