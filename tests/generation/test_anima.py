@@ -121,6 +121,23 @@ def test_what_is_begun_ahead_is_the_same_whenever_and_wherever_it_is_fetched(
     assert not np.array_equal(expected[0], expected[1])
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_on_a_gpu_nothing_waits_for_the_card_where_a_batch_begins(write_lora: WriteLora) -> None:
+    lora = write_lora()
+    for sampler in ("er_sde", "euler"):
+        settings = dataclasses.replace(SMALL, sampler=sampler)
+        components = build_components("nano", seed=1)
+        generator = AnimaGenerator.from_components(components, settings, identity="nano", device="cuda")
+        generator.use(lora)
+        expected = pixels(generator.generate(REQUESTS))
+        torch.cuda.set_sync_debug_mode("error")
+        try:
+            fetch = generator.launch(REQUESTS)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+        assert np.array_equal(pixels(fetch()), expected)
+
+
 def test_a_checkpoint_changes_the_image_and_leaves_no_trace(generator: AnimaGenerator, write_lora: WriteLora) -> None:
     control = pixels(generator.generate(REQUESTS))
     generator.use(write_lora())
