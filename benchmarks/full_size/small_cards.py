@@ -63,7 +63,7 @@ def _measure(name: str, options: Any, device: torch.device) -> dict[str, Any]:
                 "ours_ms": round(generate_ms / len(requests), 1),
                 "swap_ms": round(swap_ms(generator, [lora] * 3), 1),
                 "read_ms": round(read_ms, 1),
-                "file_mb": round(lora.stat().st_size / 1e6, 1),
+                "file_mb": round(lora.stat().st_size / 1e6, 3),
             }
     except torch.OutOfMemoryError as error:
         row["failed"] = str(error).splitlines()[0]

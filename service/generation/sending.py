@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from diffusers import FlowMatchEulerDiscreteScheduler
+from diffusers.schedulers.scheduling_flow_match_euler_discrete import FlowMatchEulerDiscreteScheduler
 from numpy.typing import NDArray
 
 
@@ -42,7 +42,8 @@ class SentEulerScheduler(FlowMatchEulerDiscreteScheduler):
     ) -> None:
         """See diffusers; its pipelines look for these names."""
         super().set_timesteps(num_inference_steps, sigmas=sigmas, mu=mu, timesteps=timesteps)
-        self.timesteps, self.sigmas = send(self.timesteps, device), send(self.sigmas, device)
+        made: Any = self  # diffusers' types say that they are arrays
+        made.timesteps, made.sigmas = send(made.timesteps, device), send(made.sigmas, device)
 
 
 class Fetching:
