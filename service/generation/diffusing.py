@@ -147,6 +147,9 @@ class DiffusersGenerator(ABC, Generic[Text]):
             How many tensors were used, of the extra files and this one, and how many weights they changed.
         """
         self._ready = False
+        if self.card.streams and self._device.type == "cuda":
+            # Its weights are changed in the computer's memory, which batches that were begun may still read.
+            torch.cuda.synchronize(self._device)
         swept = [] if adapter is None else [(adapter, scale)]
         report = self._folder.fold([*self._extra, *swept])
         trains_text = adapter is not None and scale != 0.0 and bool(self._text_models & set(adapter.components))
