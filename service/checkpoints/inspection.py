@@ -18,7 +18,10 @@ from service.checkpoints.recognising import MODELS, recognise
 from service.errors import BleedcheckError, NotFound, UnreadableCheckpoint
 
 _T = TypeVar("_T")
-_NO_EPOCH = "The final file does not say its epoch; state it, or it is ordered last without a number."
+_NO_EPOCH = (
+    "The final file does not say its epoch: say it (`evaluate --final-epoch 150`, or the number on the run's page), or "
+    "it is ordered last without one."
+)
 _SCALARS = {"F64": "<d", "F32": "<f", "F16": "<e", "I64": "<q", "I32": "<i"}
 
 
@@ -168,7 +171,7 @@ def describe(info: CheckpointInfo) -> dict[str, str]:
         "kind": f"{' + '.join(info.algorithms)}, {rank}, {alpha}, {', '.join(info.dtypes)}",
         "changes": ", ".join(f"{count} modules of {name}" for name, count in info.components.items())
         + f" ({info.tensors} tensors)",
-        "size": f"{info.size / 1e6:.1f} MB",
+        "size": f"{info.size / 1e6:.1f} MB" if info.size >= 1e6 else f"{info.size / 1e3:.1f} kB",
         "sha256": info.sha256,
     }
     for number, note in enumerate(info.notes, start=1):

@@ -115,17 +115,22 @@ def _database(settings: Settings) -> Iterator[Sign]:
 
 
 def _base(settings: Settings) -> Iterator[Sign]:
-    from service.generation.bases import Base, find_base, licence_notice
+    from service.generation.bases import Base, family_of, find_base, licence_notice
+    from service.generation.comfyui import is_comfyui
+    from service.generation.opening import rounding_notice
 
     base = settings.base
-    if base.startswith((IMAGES_PREFIX, "comfyui")) or base.endswith(".safetensors"):
+    if base.startswith(IMAGES_PREFIX) or is_comfyui(base):
         yield Sign("base model", "note", f"{base}: looked at when an evaluation starts")
         return
-    found = find_base(base)
-    yield Sign("base model", "ok", f"{base} at {found.source}" if isinstance(found, Base) else base)
-    notice = licence_notice(base, found)
-    if notice:
-        yield Sign("licence", "note", notice)
+    found = find_base(settings.whole_base)
+    where = (
+        f"{base} at {found.source}" if isinstance(found, Base) else f"{base}: {family_of(found).title}, files complete"
+    )
+    yield Sign("base model", "ok", where)
+    for notice in (licence_notice(base, found), rounding_notice(found)):
+        if notice:
+            yield Sign("licence" if notice == licence_notice(base, found) else "base model", "note", notice)
 
 
 def _weights(settings: Settings) -> Iterator[Sign]:

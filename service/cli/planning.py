@@ -14,7 +14,7 @@ from rich.text import Text
 
 from service.cli.printing import print_json, say
 from service.database.models import Checkpoint
-from service.estimates.figures import Estimate
+from service.estimates.figures import Estimate, duration
 from service.estimates.measuring import is_measurable
 from service.estimates.service import EstimateService, planned_request
 from service.evaluations.requests import EvaluationRequest
@@ -106,19 +106,6 @@ def sentences(estimate: Estimate) -> list[str]:
     if estimate.disk_bytes >= estimate.free_bytes:
         said.append(f"the disk has only {megabytes(estimate.free_bytes)} left: free some space, or use --data-dir")
     return said
-
-
-def duration(hours: float) -> str:
-    """Hours in words.
-
-    >>> duration(0.004), duration(0.4), duration(7.25)
-    ('14 s', '24 min', '7 h 15 min')
-    """
-    seconds = round(hours * 3600)
-    if seconds < 90:
-        return f"{seconds} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def megabytes(size: float) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from service.cli.options import DataDir, Json
+from service.errors import StorageFailed
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -100,6 +101,8 @@ def report(
 ) -> None:
     """Write an evaluation's report to a file that opens without the service.
 
+    The form html is the page that the data folder keeps, beside its pictures.
+
     \b
     Examples:
       bleedcheck report
@@ -110,15 +113,26 @@ def report(
     from service.cli.working import newest, opened
     from service.reports.delivery import SUFFIXES, write_report
 
+    if format == "html" and out is not None:
+        raise typer.BadParameter(
+            "this form lies in the data folder, beside the pictures that it shows; to take a report elsewhere write "
+            "--format single-page or --format zip",
+            param_hint="--out",
+        )
     with opened(data_dir) as space:
         where = newest(space, evaluation)
         target = out or Path(f"bleedcheck-{where}.{SUFFIXES[format]}")
-        if format == "html":
-            target = space.write_report(where)
-        elif format == "json":
-            _write_json(target, space.evaluations.leaderboard(where))
-        else:
-            write_report(space, where, format, target)
+        try:
+            if format == "html":
+                target = space.write_report(where)
+            elif format == "json":
+                _write_json(target, space.evaluations.leaderboard(where))
+            else:
+                write_report(space, where, format, target)
+        except OSError as error:
+            raise StorageFailed(
+                f"{target} cannot be written: {error.strerror or error}; name another file with --out"
+            ) from error
     if json:
         print_json({"evaluation": where, "file": str(target), "bytes": target.stat().st_size})
     else:

@@ -146,6 +146,8 @@ def registered(space: Workspace, folder: Path, epochs: str | None, final_epoch: 
                 f"{info.path.name} is left out: it does not say its epoch"
                 + (" (--final-epoch 150 would)" if info.is_final else "")
             )
+        elif wanted is None and info.epoch is None and info.is_final:
+            say(f"{info.path.name} does not say its epoch and counts as the last one (--final-epoch 150 would say it)")
     if not chosen:
         raise InvalidInput(f"no checkpoint in {folder} lies in epochs {epochs}; it has {_epochs(infos)}")
     return [space.registry.register(run_name(info.name), info) for info in chosen]
@@ -194,7 +196,7 @@ def _found(folder: Path, final_epoch: int | None) -> list[CheckpointInfo]:
     skipped: list[tuple[Path, BleedcheckError]] = []
     infos = scan_folder(folder, final_epochs=final_epoch, skipped=skipped)
     for path, error in skipped:
-        say(f"{path.name} is left out: {error}")
+        say(f"{path.name} is left out: {str(error).removeprefix(f'{path.name} is ')}")
     if not infos:
         raise NotFound(f"there is no usable LoRA file in {folder}")
     return infos
@@ -277,17 +279,24 @@ def _note(progress: executor.Progress) -> str:
 
 
 class _Lines:
-    """Progress for a log: a line now and then, with the time left."""
+    """Progress for a log: a line now and then, with the time left.
+
+    Speed counts from the end of the first batch: before that, models are opened.
+    """
 
     def __init__(self) -> None:
         self._begun: tuple[float, float] | None = None
+        self._warm = False
         self._last = 0.0
+        self._said = ""
 
     def __call__(self, progress: executor.Progress) -> None:
         now = time.monotonic()
-        if self._begun is None:
+        first = self._begun is None
+        if self._begun is None or (not self._warm and progress.done > self._begun[1]):
+            self._warm = self._begun is not None
             self._begun = (now, progress.done)
-        elif progress.done < 1.0 and now - self._last < _LINE_EVERY_S:
+        if not first and progress.done < 1.0 and now - self._last < _LINE_EVERY_S:
             return
         self._last = now
         started, done = self._begun
@@ -295,4 +304,7 @@ class _Lines:
         left = (
             f", {(1 - progress.done) * (now - started) / gained:.0f} s left" if gained > 0 and progress.done < 1 else ""
         )
-        say(f"{_note(progress)}{left}")
+        line = f"{_note(progress)}{left}"
+        if line != self._said:
+            say(line)
+        self._said = line

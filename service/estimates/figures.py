@@ -107,6 +107,19 @@ class Estimate:
         }
 
 
+def duration(hours: float) -> str:
+    """Hours in words.
+
+    >>> duration(0.004), duration(0.4), duration(7.25)
+    ('14 s', '24 min', '7 h 15 min')
+    """
+    seconds = round(hours * 3600)
+    if seconds < 90:
+        return f"{seconds} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+
+
 def largest_that_fits(estimates: list[Estimate], max_hours: float) -> Estimate:
     """The first of ``estimates``, ordered from the fullest plan to the smallest, that ends in time.
 
@@ -118,8 +131,8 @@ def largest_that_fits(estimates: list[Estimate], max_hours: float) -> Estimate:
             return estimate
     smallest = estimates[-1]
     raise InvalidInput(
-        f"even the smallest plan ({smallest.plan.images} images) takes {smallest.hours:.2f} hours here, more than "
-        f"{max_hours:g}: allow more time, choose fewer epochs or a smaller size, or use a faster machine"
+        f"even the smallest plan ({smallest.plan.images} images) takes {duration(smallest.hours)} here, more than "
+        f"{max_hours:g} hours: allow more time, choose fewer epochs or a smaller size, or use a faster machine"
     )
 
 

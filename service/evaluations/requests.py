@@ -116,7 +116,11 @@ def parse_extra(text: str) -> ExtraLora:
             name = ""
     path = Path(name or text).expanduser()
     if not path.is_file():
-        raise InvalidInput(f"there is no file {path}")
+        whole, _, scale_text = text.rpartition(":")
+        if not name and whole and Path(whole).expanduser().is_file():
+            raise InvalidInput(f"{scale_text!r} is no scale for {whole}: write a number, as in {whole}:1.0")
+        meant = path.with_name(f"{path.name}.safetensors")
+        raise InvalidInput(f"there is no file {path}{f'; there is {meant.name} beside it' if meant.is_file() else ''}")
     path = path.resolve()
     read_layout(read_header(path))
     return ExtraLora(path=str(path), sha256=sha256_of(path), scale=scale)

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
+from service.cli import working
 from service.cli.working import answer, chosen_suite, registered
 from service.errors import BleedcheckError
 from service.evaluations.asking import make_request
-from service.evaluations.executor import Detectors
+from service.evaluations.executor import Detectors, Progress
 from service.evaluations.requests import EvaluationRequest
 from service.evaluations.workspace import Workspace
 from service.generation.port import Generator
@@ -123,6 +124,31 @@ def test_a_final_file_without_an_epoch_is_mentioned(space: Workspace, folder: Pa
     chosen = registered(space, folder, "4-100", None)
     assert [checkpoint.epoch for checkpoint in chosen] == [4, 8]
     assert "kk.safetensors is left out" in capsys.readouterr().err
+
+
+def test_a_final_file_without_an_epoch_takes_part_as_the_last_and_that_is_said(
+    space: Workspace, folder: Path, capsys: Captured
+) -> None:
+    assert [checkpoint.epoch for checkpoint in registered(space, folder, None, None)] == [4, 8, None]
+    assert "kk.safetensors does not say its epoch and counts as the last one (--final-epoch" in capsys.readouterr().err
+    assert [checkpoint.epoch for checkpoint in registered(space, folder, None, 12)] == [4, 8, 12]
+    assert "does not say" not in capsys.readouterr().err
+
+
+def test_progress_in_a_log_counts_from_the_end_of_the_first_batch(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter([0.0, 100.0, 120.0, 140.0, 140.0])
+    monkeypatch.setattr(working.time, "monotonic", lambda: next(clock))
+    tell = working._Lines()
+    for images in (0, 4, 52, 100, 100):  # a hundred seconds of opening models, then 2.4 images a second
+        tell(Progress(total=100, generated=images, judged=images, failed=0))
+    assert [line.removeprefix("bleedcheck: ") for line in capsys.readouterr().err.splitlines()] == [
+        "0/100 images, 0 judged",
+        "4/100 images, 4 judged",
+        "52/100 images, 52 judged, 20 s left",
+        "100/100 images, 100 judged",
+    ]
 
 
 def test_unusable_files_are_left_out_and_said(space: Workspace, folder: Path, capsys: Captured) -> None:

@@ -14,6 +14,7 @@ from service.database.engine import Database
 from service.settings import Settings
 from service.suites import load_suite
 from tests.cli.test_commands import Captured, run
+from tests.generation.original.world import build_real, write_comfyui
 
 
 @pytest.fixture(scope="session")
@@ -52,6 +53,15 @@ def test_two_sides_are_compared(capsys: Captured, data: Path) -> None:
     assert "pairs flipped" in capsys.readouterr().out
     assert run("compare", "v1", "v1", "--data-dir", data) == 1
     assert run("compare", "control", "v1", "--second-epoch", "7", "--data-dir", data) == 1
+
+
+def test_a_report_that_cannot_be_written_says_so(capsys: Captured, data: Path, tmp_path: Path) -> None:
+    assert run("report", "--format", "zip", "--out", tmp_path / "nowhere" / "a.zip", "--data-dir", data) == 1
+    told = capsys.readouterr().err
+    assert "a.zip cannot be written: No such file or directory; name another file with --out" in told
+    assert "unexpected" not in told
+    assert run("report", "--format", "html", "--out", tmp_path / "a.html", "--data-dir", data) == 2
+    assert "--format single-page or --format zip" in " ".join(capsys.readouterr().err.split())
 
 
 @pytest.mark.parametrize("form", ["single-page", "zip", "csv", "findings", "markdown", "json"])
@@ -134,6 +144,16 @@ def test_keys_are_made_listed_and_revoked(capsys: Captured, tmp_path: Path) -> N
 def test_it_does_not_serve_others_without_a_key(capsys: Captured, tmp_path: Path) -> None:
     assert run("serve", "--host", "0.0.0.0", "--data-dir", tmp_path) == 1
     assert "bleedcheck keys create" in capsys.readouterr().err
+
+
+def test_the_doctor_looks_at_single_files(capsys: Captured, tmp_path: Path) -> None:
+    comfyui = write_comfyui(tmp_path / "ComfyUI", build_real())
+    asked = ["doctor", "--data-dir", tmp_path / "data", "--base", f"comfyui:{comfyui}", "--json"]
+    assert run(*asked) == 0
+    assert f"comfyui:{comfyui}: Anima, files complete" in capsys.readouterr().out
+    (comfyui / "models" / "vae" / "qwen_image_vae.safetensors").unlink()
+    assert run(*asked) == 1
+    assert "needs Anima's VAE" in capsys.readouterr().out
 
 
 def test_the_doctor_says_what_is_missing(capsys: Captured, tmp_path: Path) -> None:
