@@ -13,7 +13,6 @@ from service.generation.diffusing import no_weight_bars, quiet_diffusers
 from service.generation.er_sde import FlowMatchERSDEScheduler, simple_schedule
 from service.generation.errors import PromptTooLong, UnusableBase
 from service.generation.families import ANIMA, Family
-from service.generation.lean_attention import use_lean_attention
 from service.generation.original import AnimaFiles
 from service.generation.port import GenerationSettings
 from service.generation.sending import SentEulerScheduler, all_finite, draw_noise
@@ -33,7 +32,6 @@ class AnimaGenerator(FamilyGenerator[torch.Tensor]):
     def _assemble(self, settings: GenerationSettings) -> None:
         vae, scheduler = self._components["vae"], self._components["scheduler"]
         use_single_frame(vae)
-        use_lean_attention(self._components["transformer"])
         # On the card once for all: diffusers' own step sends them for each batch, and waits for it.
         self._latents_mean, self._latents_std = (
             torch.tensor(values).view(1, -1, 1, 1, 1).to(vae.device, vae.dtype)
