@@ -117,10 +117,15 @@ _TEXT_ENCODERS: tuple[tuple[str, str, str], ...] = (
     ("qwen3", _TEXT + r"layers\.\d+\.self_attn\.q_norm\.", "a Qwen3 text encoder"),
     ("llm", _TEXT + r"layers\.\d+\.(?:self_attn|mlp)\.", "a language model"),
 )
-_OTHERS: tuple[tuple[str, str], ...] = (
+_BEFORE_MODELS: tuple[tuple[str, str], ...] = (
     (r"control_model\.|zero_convs\.|input_hint_block\.|controlnet_|control_(?:layers|noise_refiner)\.", "a ControlNet"),
     (r"ip_adapter\.|image_proj\.", "an IP-Adapter"),
     (r"(?:down|up)_blocks\.\d+\.motion_modules\.", "a motion module"),
+    (r"(?:double|single)_blocks\.\d+\.processor\.", "a LoRA in XLabs' own format for Flux, which is not understood"),
+    (r"(?:lora_|lycoris_).*\.(?:oft_\w+|on_input|[ab][12]\.weight)$", "an adapter of a kind that is not understood"),
+)
+"""Names that say it whatever else is in the file."""
+_AFTER_MODELS: tuple[tuple[str, str], ...] = (
     (r"model\.\d+\.(?:sub\.|weight)|conv_first\.|(?:params(?:_ema)?\.)?body\.\d+\.", "an upscaler"),
 )
 _SCALED = r"\.(?:scale_weight|weight_scale|scale_input|input_scale|comfy_quant)$|scaled_fp8"
@@ -178,7 +183,7 @@ class _Names:
     def shape(self, pattern: str) -> tuple[int, ...]:
         """The shape of the first tensor with such a name; ``()`` without one."""
         found = re.search(rf"^(?:{pattern})$", self._text, re.MULTILINE)
-        return self.shapes[found[0]] if found else ()
+        return self.shapes.get(found[0], ()) if found else ()  # a name may hold a line break of its own
 
 
 def _identify(names: _Names, metadata: Mapping[str, str]) -> tuple[Role, str, str, bool]:
@@ -186,7 +191,7 @@ def _identify(names: _Names, metadata: Mapping[str, str]) -> tuple[Role, str, st
     if 2 * parts > len(names.shapes):
         model = adapter_family(names.shapes, metadata)
         return Role.ADAPTER, model, f"a LoRA for {MODELS[model]}" if model else "a LoRA", False
-    for pattern, title in _OTHERS[:3]:
+    for pattern, title in _BEFORE_MODELS:
         if names.has(rf"^{PREFIX}(?:{pattern})"):
             return Role.OTHER, "", title, False
     if len(names.shapes) <= _EMBEDDING_TENSORS and all(_EMBEDDING.fullmatch(name) for name in names.shapes):
@@ -205,7 +210,7 @@ def _identify(names: _Names, metadata: Mapping[str, str]) -> tuple[Role, str, st
         return Role.VAE, *vae, False
     if text is not None:
         return Role.TEXT_ENCODER, *text, False
-    for pattern, title in _OTHERS[3:]:
+    for pattern, title in _AFTER_MODELS:
         if names.has(rf"^(?:{pattern})"):
             return Role.OTHER, "", title, False
     some = ", ".join(map(ascii, list(names.shapes)[:3]))

@@ -145,6 +145,7 @@ def evaluate(
     the folder, or --table), by --name-pattern, or in what ComfyUI and A1111 write into PNG files.
     """
     from service.cli.planning import PlanOptions, planned
+    from service.cli.printing import say
     from service.cli.working import answer, chosen_suite, opened, registered
     from service.evaluations.asking import make_request, until_what
 
@@ -169,6 +170,8 @@ def evaluate(
     if folder is None:
         raise typer.BadParameter("give a folder of LoRA files, or --images FOLDER", param_hint="FOLDER")
     with opened(data_dir, extra_loras=tuple(with_) if with_ else None, **settings) as space:
+        if base is None and space.settings.base == "miniature":
+            say("the base is the miniature, a toy model: name the one your files were trained on with --base")
         wanted = chosen_suite(space, suite, seeds, size)
         checkpoints = registered(space, folder, epochs, final_epoch)
         request = make_request(

@@ -191,6 +191,9 @@ OTHERS: dict[str, tuple[str, Named]] = {
     "old embedding": ("an embedding (textual inversion)", {"emb_params": (8, 768)}),
     "controlnet": ("a ControlNet", {"control_model.input_blocks.0.0.weight": (320, 4, 3, 3)}),
     "ip-adapter": ("an IP-Adapter", {"image_proj.proj.weight": (8192, 1024), "ip_adapter.1.k.weight": (640, 2048)}),
+    "xlabs": ("a LoRA in XLabs' own format for Flux, which is not understood", {
+        "double_blocks.0.processor.qkv_lora1.down.weight": (16, 3072)}),
+    "oft": ("an adapter of a kind that is not understood", {"lora_unet_blocks_0_mlp_layer1.oft_blocks": (4, 8, 8)}),
     "upscaler": ("an upscaler", {"model.0.weight": (64, 3, 3, 3), "model.1.sub.0.RDB1.conv1.0.weight": (32, 64, 3, 3)}),
     "anything": ("a file of a kind that is not known (1 tensors: 'a.weight' …)", {"a.weight": (2, 2)}),
 }  # fmt: skip
@@ -233,6 +236,11 @@ def test_plain_fp8_and_a_tokenizer_of_bytes_are_no_packing() -> None:
     text = {**OTHERS["t5"][1], "spiece_model": (791656,)}
     kind = recognise(header(text, spiece_model="U8"))
     assert (kind.quantised, kind.is_rounded, kind.model) == ("", False, "t5")
+
+
+def test_a_name_of_several_lines_confuses_nothing() -> None:
+    hostile = {"x\ndecoder.conv_in.weight": (512, 16, 3, 3), "decoder.up.0.block.0.conv1.weight": (128, 128, 3, 3)}
+    assert recognise(header(hostile)).title == "a VAE of another model"
 
 
 def test_a_gguf_file_is_named_before_anything_is_read(tmp_path: Path) -> None:

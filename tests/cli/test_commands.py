@@ -99,6 +99,7 @@ def test_inspect_asks_the_base(capsys: Captured, tmp_path: Path, base: Path) -> 
         (["evaluate", "run", "--with", "vae.safetensors:1.0"], "what belongs here is a LoRA file"),
         (["evaluate", "vae.safetensors"], "vae.safetensors is the VAE of Qwen-Image and Anima"),
         (["evaluate", "mixed"], "no checkpoint in mixed was trained on this base"),
+        (["evaluate", "mixed"], "the base is the miniature, a toy model: name the one your files were trained on"),
         (["evaluate", "mixed"], "flux_epoch4.safetensors is left out: it is a LoRA for Flux, and the base is Anima"),
         (["evaluate", "mixed"], "vae.safetensors is left out: the VAE of Qwen-Image and Anima"),
         (["inspect", "vae.safetensors"], "vae.safetensors is the VAE of Qwen-Image and Anima"),

@@ -36,6 +36,8 @@ _WHAT_IS_IN_THEM = {
     "tokenizer": "qwen25_tokenizer (vocab.json, merges.txt, tokenizer_config.json, or one tokenizer.json)",
     "t5_tokenizer": "t5_tokenizer (tokenizer.json, tokenizer_config.json)",
 }
+_SUFFIXES = (".safetensors", ".gguf", ".ckpt", ".pt", ".pth")
+"""What people keep models in; all but the first are looked at to say why they cannot be used."""
 _HUB_BASE = "circlestone-labs/Anima-Base-v1.0-Diffusers"
 
 
@@ -97,7 +99,7 @@ class Part:
 def is_single_file(base: str) -> bool:
     """Whether a base is written as single files."""
     place = base.partition(";")[0].lower()
-    return base.startswith(COMFYUI_PREFIX) or place.endswith((".safetensors", ".gguf", ".ckpt", ".pt", ".pth"))
+    return base.startswith(COMFYUI_PREFIX) or place.endswith(_SUFFIXES)
 
 
 def find_place(base: str) -> Place:
@@ -150,7 +152,10 @@ def find_part(place: Place, part: Part) -> Path:
     if usual is not None:
         _require(usual, recognise_file(usual), part)
         return usual
-    found = [(path, kind) for path, kind in _recognised(folders) if kind.role is not Role.WHOLE and part.fits(kind)]
+    broken: list[str] = []
+    found = [
+        (path, kind) for path, kind in _recognised(folders, broken) if kind.role is not Role.WHOLE and part.fits(kind)
+    ]
     usable = [path for path, kind in found if not kind.quantised]
     flag = f"--{part.option.replace('_', '-')}"
     if len(usable) == 1:
@@ -161,9 +166,10 @@ def find_part(place: Place, part: Part) -> Path:
     for path, kind in found:
         refuse_packed(path, kind)
     places = " or ".join(str(folder) for folder in dict.fromkeys(folders))
+    unusable = f". What lies there cannot be used: {' '.join(broken[:3])}" if broken else ""
     raise BaseNotFound(
         f"{place.file.name} needs {part.title}: there is none in {places}. Put {part.file_name} there, or name it with "
-        f"{flag}"
+        f"{flag}{unusable}"
     )
 
 
@@ -268,8 +274,8 @@ def _recognised(folders: Iterable[Path], broken: list[str] | None = None) -> Ite
     seen: set[Path] = set()
     for folder in folders:
         deep = folder.parent.name == "models"
-        for path in sorted(folder.rglob("*.safetensors") if deep else folder.glob("*.safetensors")):
-            if path not in seen:
+        for path in sorted(folder.rglob("*") if deep else folder.glob("*")):
+            if path.suffix.lower() in _SUFFIXES and path not in seen and path.is_file():
                 seen.add(path)
                 try:
                     yield path, recognise_file(path)

@@ -186,6 +186,18 @@ def test_a_comfyui_folder_without_a_base_says_what_lies_there(comfyui: Path) -> 
         find_base(f"comfyui:{comfyui}")
 
 
+def test_packed_files_of_another_format_in_a_folder_are_named(comfyui: Path) -> None:
+    text = comfyui / "models" / "text_encoders" / "qwen_3_06b_base.safetensors"
+    text.unlink()
+    text.with_name("qwen3-0.6b-Q8_0.gguf").write_bytes(b"GGUF" + bytes(100))
+    with pytest.raises(BaseNotFound, match=r"cannot be used: qwen3-0\.6b-Q8_0\.gguf is a GGUF file"):
+        find_base(f"comfyui:{comfyui}")
+    diffusion_file(comfyui).unlink()
+    diffusion_file(comfyui).with_name("anima-Q8_0.gguf").write_bytes(b"GGUF" + bytes(100))
+    with pytest.raises(BaseNotFound, match=r"What lies there: anima-Q8_0\.gguf is a GGUF file.*bf16 or fp16"):
+        find_base(f"comfyui:{comfyui}")
+
+
 def test_a_wrong_file_for_a_part_is_named_for_what_it_is(comfyui: Path, real: dict[str, Any], tmp_path: Path) -> None:
     models = comfyui / "models"
     vae, text = models / "vae" / "qwen_image_vae.safetensors", models / "text_encoders" / "qwen_3_06b_base.safetensors"
