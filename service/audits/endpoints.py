@@ -25,10 +25,11 @@ from service.audits.service import NOBODY
 from service.audits.tables import LARGEST_TABLE_BYTES, read_table, write_table
 from service.evaluations.dependencies import Space
 from service.storage.uploads import raw_body
+from service.web.caching import TaggedRoute
 from service.web.paging import cursor_at, number_in_cursor
 from service.web.problems import problems
 
-router = APIRouter(prefix="/v1/evaluations/{evaluation_id}/audits", tags=["audits"])
+router = APIRouter(prefix="/v1/evaluations/{evaluation_id}/audits", tags=["audits"], route_class=TaggedRoute)
 
 ItemId = Annotated[int, Path(ge=1, lt=2**31, description="The item's number.")]
 _CSV: dict[int | str, dict[str, Any]] = {

@@ -20,11 +20,11 @@ from service.cells.service import SeenCell, version_of
 from service.errors import InvalidInput
 from service.evaluations.dependencies import Space
 from service.evaluations.schemas import FindingOut
-from service.web.caching import FOREVER, NOT_MODIFIED, REVALIDATE, tagged
+from service.web.caching import FOREVER, NOT_MODIFIED, REVALIDATE, TaggedRoute, tagged
 from service.web.paging import cursor_at, number_in_cursor
 from service.web.problems import problems
 
-router = APIRouter(prefix="/v1", tags=["cells"])
+router = APIRouter(prefix="/v1", tags=["cells"], route_class=TaggedRoute)
 
 StateName = Literal["fails", "minor", "holds", "not_measurable", "invalid", "pending"]
 SeverityName = Literal["lost", "fused", "clear", "minor"]

@@ -9,9 +9,10 @@ from fastapi import APIRouter, Query
 from service.comparisons.schemas import ComparisonOut
 from service.comparisons.service import Side, compare
 from service.evaluations.dependencies import Space
+from service.web.caching import TaggedRoute
 from service.web.problems import problems
 
-router = APIRouter(prefix="/v1", tags=["comparisons"])
+router = APIRouter(prefix="/v1", tags=["comparisons"], route_class=TaggedRoute)
 
 Run = Annotated[str, Query(max_length=200, description='A run; "control" is the base without a LoRA.', examples=["v1"])]
 Epoch = Annotated[

@@ -9,9 +9,10 @@ from service.estimates.service import EstimateService
 from service.evaluations.asking import make_request, select_checkpoints, with_scenarios, with_seeds
 from service.evaluations.dependencies import Space
 from service.suites import parse_suite
+from service.web.caching import TaggedRoute
 from service.web.problems import problems
 
-router = APIRouter(prefix="/v1/estimates", tags=["evaluations"])
+router = APIRouter(prefix="/v1/estimates", tags=["evaluations"], route_class=TaggedRoute)
 
 
 @router.post("", responses=problems(404))

@@ -20,11 +20,11 @@ from service.evaluations.schemas import (
     LeaderboardOut,
 )
 from service.suites import parse_suite
-from service.web.caching import NOT_MODIFIED, REVALIDATE, conditional, packed_json, tagged
+from service.web.caching import NOT_MODIFIED, REVALIDATE, TaggedRoute, packed_json, tagged
 from service.web.paging import cursor_at, read_cursor
 from service.web.problems import problems
 
-router = APIRouter(prefix="/v1/evaluations", tags=["evaluations"])
+router = APIRouter(prefix="/v1/evaluations", tags=["evaluations"], route_class=TaggedRoute)
 
 _EVENT = {
     "type": "object",
@@ -79,10 +79,10 @@ def list_evaluations(
     )
 
 
-@router.get("/{evaluation_id}", response_model=EvaluationOut, responses={**problems(404), **NOT_MODIFIED})
-def get_evaluation(evaluation_id: str, request: Request, space: Space) -> Response:
+@router.get("/{evaluation_id}", responses=problems(404))
+def get_evaluation(evaluation_id: str, space: Space) -> EvaluationOut:
     """One evaluation and how far it is."""
-    return conditional(request, EvaluationOut.of(space.evaluations.state(evaluation_id)))
+    return EvaluationOut.of(space.evaluations.state(evaluation_id))
 
 
 @router.delete("/{evaluation_id}", status_code=204, responses=problems(404, 409))

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Query
 
 from service.errors import InvalidSuite
 from service.evaluations.dependencies import Space
 from service.library.schemas import SuiteIn, SuiteOut, SuiteSummary, SuiteVerdict
 from service.suites import parse_suite
-from service.web.caching import NOT_MODIFIED, conditional
+from service.web.caching import TaggedRoute
 from service.web.problems import FaultOut, problems
 
-router = APIRouter(prefix="/v1/suites", tags=["suites"])
+router = APIRouter(prefix="/v1/suites", tags=["suites"], route_class=TaggedRoute)
 
 
 @router.get("")
@@ -39,12 +39,11 @@ def add_suite(wanted: SuiteIn, space: Space) -> SuiteOut:
     return SuiteOut.of(space.library.add(wanted.text))
 
 
-@router.get("/{name}", response_model=SuiteOut, responses={**problems(404), **NOT_MODIFIED})
+@router.get("/{name}", responses=problems(404))
 def get_suite(
     name: str,
-    request: Request,
     space: Space,
     version: Annotated[int | None, Query(ge=1, le=10**9, description="By default the newest.", examples=[1])] = None,
-) -> Response:
+) -> SuiteOut:
     """One version of a suite, whole."""
-    return conditional(request, SuiteOut.of(space.library.get(name, version)))
+    return SuiteOut.of(space.library.get(name, version))

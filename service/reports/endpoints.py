@@ -15,9 +15,10 @@ from service.evaluations.schemas import For, ImageOut, LeaderboardOut, ReportOut
 from service.evaluations.workspace import Workspace
 from service.reports import render_report
 from service.reports.delivery import SUFFIXES, run_leaderboard, write_report
+from service.web.caching import TaggedRoute
 from service.web.problems import problems
 
-router = APIRouter(prefix="/v1", tags=["reports"])
+router = APIRouter(prefix="/v1", tags=["reports"], route_class=TaggedRoute)
 
 Format = Literal["json", "html", "csv", "markdown", "findings", "single-page", "zip"]
 _TEXT = {"schema": {"type": "string"}}

@@ -30,11 +30,11 @@ from service.storage.schemas import (
     UploadIn,
     UploadOut,
 )
-from service.web.caching import FOREVER, NOT_MODIFIED, has_it
+from service.web.caching import FOREVER, NOT_MODIFIED, TaggedRoute, has_it
 from service.web.paging import cursor_at, number_in_cursor, read_cursor
 from service.web.problems import problems
 
-router = APIRouter(prefix="/v1")
+router = APIRouter(prefix="/v1", route_class=TaggedRoute)
 
 _MAX_EPOCH = 10**9
 RunName = Annotated[str, Path(description="The run's name.", examples=["v2"])]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
-from pydantic import BaseModel
+from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -38,10 +38,33 @@ def packed_json(request: Request, packed: bytes, headers: Mapping[str, str]) -> 
     return Response(gzip.decompress(packed), 200, vary, "application/json")
 
 
-def conditional(request: Request, model: BaseModel) -> Response:
-    """A model as JSON with an ETag of its content, or 304 if the client has it."""
-    body = model.model_dump_json().encode()
-    headers, known = tagged(request, hashlib.sha256(body).hexdigest()[:32], REVALIDATE)
+class TaggedRoute(APIRoute):
+    """A route whose whole JSON answers to GET have an ETag of their content, or are 304 if the client has them.
+
+    It sees an answer before it is sent, so what has a tag already, streams, files and pictures go out as they are.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """What FastAPI calls for a request."""
+        answer = super().get_route_handler()
+
+        async def tag(request: Request) -> Response:
+            made = await answer(request)
+            return _with_tag(request, made) if request.method == "GET" and _is_plain_json(made) else made
+
+        return tag
+
+
+def _is_plain_json(made: Response) -> bool:
+    whole = made.status_code == 200 and "content-length" in made.headers and "etag" not in made.headers
+    return whole and made.headers.get("content-type", "").startswith("application/json")
+
+
+def _with_tag(request: Request, made: Response) -> Response:
+    cache = made.headers.get("cache-control", REVALIDATE)
+    headers, known = tagged(request, hashlib.sha256(made.body).hexdigest()[:32], cache)
     if known:
-        return Response(status_code=304, headers=headers)
-    return Response(body, media_type="application/json", headers=headers)
+        vary = {"Vary": made.headers["vary"]} if "vary" in made.headers else {}
+        return Response(status_code=304, headers={**headers, **vary}, background=made.background)
+    made.headers.update(headers)
+    return made

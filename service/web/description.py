@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from service.web.caching import NOT_MODIFIED
 from service.web.problems import PROBLEM_TYPE, STATUSES, Problem
 from service.web.wording import FIELDS, PARAMETERS, example_of
 
@@ -70,6 +71,8 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
     known += [404] if "{" in path else []
     if method == "post":
         operation.setdefault("parameters", []).append(_REPEAT)
+    if method == "get" and path.startswith("/v1/") and "application/json" in responses["200"].get("content", {}):
+        responses.update({str(status): told for status, told in NOT_MODIFIED.items()})
     for status in known:
         responses.setdefault(str(status), {})
     for status in sorted(responses):

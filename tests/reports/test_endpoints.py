@@ -22,6 +22,22 @@ def report(two_runs: TwoRuns, form: str) -> Any:
     return answer
 
 
+def test_data_is_not_sent_again_but_files_and_streams_go_out_as_they_are(two_runs: TwoRuns) -> None:
+    client, address = two_runs.client, f"/v1/evaluations/{two_runs.both}"
+    for each in ("/report?format=json", "/cells", "/audits", "/audits/results", ""):
+        answer = client.get(address + each)
+        again = client.get(address + each, headers={"if-none-match": f"W/{answer.headers['etag']}"})
+        assert (again.status_code, again.content) == (304, b""), each
+    for form in ("csv", "zip", "single-page", "html"):
+        tag = report(two_runs, form).headers.get("etag", "none")
+        again = client.get(address + "/report", params={"format": form}, headers={"if-none-match": tag})
+        assert (again.status_code, len(again.content) > 0) == (200, True), form
+    with client.stream("GET", f"{address}/events") as events:
+        assert events.headers["content-type"].startswith("text/event-stream")
+        assert "etag" not in events.headers
+    assert left(two_runs) == []
+
+
 def left(two_runs: TwoRuns) -> list[Path]:
     folder: Path = two_runs.client.app.state.workspace.settings.reports_dir  # type: ignore[attr-defined]
     return list(folder.iterdir())

@@ -145,3 +145,46 @@ def test_every_field_and_parameter_has_a_description_and_an_example(client: Test
                 if not facts.get("description") or not pictured:
                     bare.append(f"{path} {facts['name']}")
     assert bare == []
+
+
+LISTS = ("/v1/suites", "/v1/suites/demo", "/v1/runs", "/v1/evaluations", "/v1/evaluations?limit=1")
+
+
+@pytest.mark.parametrize("encoding", ["identity", "gzip"])
+@pytest.mark.parametrize("address", LISTS)
+def test_what_a_client_has_is_not_sent_again(client: TestClient, address: str, encoding: str) -> None:
+    asked = {"accept-encoding": encoding}
+    answer = client.get(address, headers=asked)
+    assert answer.headers["cache-control"] == "private, no-cache"
+    again = client.get(address, headers={**asked, "if-none-match": answer.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    assert again.headers["etag"] == answer.headers["etag"]
+    assert "content-type" not in again.headers
+    stale = client.get(address, headers={**asked, "if-none-match": '"other"'})
+    assert (stale.status_code, stale.json()) == (200, answer.json())
+
+
+def test_a_list_that_changed_has_another_tag(client: TestClient) -> None:
+    before = client.get("/v1/suites").headers["etag"]
+    assert client.get("/v1/suites").headers["etag"] == before
+    assert post(client, "five").status_code == 201
+    after = client.get("/v1/suites", headers={"if-none-match": before})
+    assert after.status_code == 200
+    assert after.headers["etag"] != before
+
+
+def test_only_whole_json_answers_to_get_have_a_tag(client: TestClient) -> None:
+    assert "etag" not in client.get("/v1/suites/nothing").headers
+    assert "etag" not in post(client, "six").headers
+    assert "etag" not in client.get("/healthz").headers
+    assert client.head("/v1/suites").status_code == 405
+
+
+def test_every_json_to_get_says_when_it_is_not_sent(client: TestClient) -> None:
+    for path, methods in client.get("/openapi.json").json()["paths"].items():
+        for method, operation in methods.items():
+            whole = "application/json" in operation["responses"].get("200", {}).get("content", {})
+            if path.startswith("/v1/") and method == "get" and whole:
+                assert "304" in operation["responses"], path
+            elif method != "get":
+                assert "304" not in operation["responses"], path
