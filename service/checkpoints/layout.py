@@ -13,6 +13,8 @@ from service.checkpoints.roles import split_role
 from service.errors import UnreadableCheckpoint
 
 _FLAT_PREFIXES = ("lora_unet_", "lora_te", "lora_transformer_", "lora_text_", "lycoris_")
+KINDS = "LoRA, LoCon, LoHa, LoKr, DoRA, full difference"
+"""Adapters that are understood."""
 _FLOATS = ("F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2")
 
 
@@ -52,7 +54,7 @@ def read_layout(header: Header) -> tuple[ModuleLayout, ...]:
     """
     kind = recognise(header)
     if kind.role is not Role.ADAPTER:
-        raise UnreadableCheckpoint(f"{header.name} is {kind}; what belongs here is a LoRA file.")
+        raise UnreadableCheckpoint(f"{header.name} is {kind}; what belongs here is a LoRA file ({KINDS}).")
     groups: dict[str, dict[str, str]] = {}
     shapes = {tensor.name: tensor.shape for tensor in header.tensors}
     unknown: list[str] = []
@@ -70,7 +72,7 @@ def read_layout(header: Header) -> tuple[ModuleLayout, ...]:
     if unknown:
         raise UnreadableCheckpoint(
             f"{header.name} is {kind.title}, but {len(unknown)} of {len(shapes)} tensors are no part of an adapter "
-            f"that is understood (LoRA, LoCon, LoHa, LoKr, DoRA, full difference): "
+            f"that is understood ({KINDS}): "
             f"{', '.join(map(ascii, unknown[:10]))}."
         )
     layouts = tuple(

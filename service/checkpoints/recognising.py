@@ -121,7 +121,7 @@ _BEFORE_MODELS: tuple[tuple[str, str], ...] = (
     (r"control_model\.|zero_convs\.|input_hint_block\.|controlnet_|control_(?:layers|noise_refiner)\.", "a ControlNet"),
     (r"ip_adapter\.|image_proj\.", "an IP-Adapter"),
     (r"(?:down|up)_blocks\.\d+\.motion_modules\.", "a motion module"),
-    (r"(?:double|single)_blocks\.\d+\.processor\.", "a LoRA in XLabs' own format for Flux, which is not understood"),
+    (r"(?:double|single)_blocks\.\d+\.processor\.", "a file in XLabs' own format for Flux, which is not understood"),
     (r"(?:lora_|lycoris_).*\.(?:oft_\w+|on_input|[ab][12]\.weight)$", "an adapter of a kind that is not understood"),
 )
 """Names that say it whatever else is in the file."""

@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 from service.checkpoints import inspect_checkpoint
 from service.checkpoints.adapter_families import adapter_family
 from service.checkpoints.header import Header, TensorEntry, read_header
+from service.checkpoints.layout import KINDS
 from service.checkpoints.recognising import Role, listed, recognise, recognise_file
 from service.errors import UnreadableCheckpoint
 from tests.checkpoints.families import FAMILIES, every_format, random_pairs, transformer
@@ -191,7 +192,7 @@ OTHERS: dict[str, tuple[str, Named]] = {
     "old embedding": ("an embedding (textual inversion)", {"emb_params": (8, 768)}),
     "controlnet": ("a ControlNet", {"control_model.input_blocks.0.0.weight": (320, 4, 3, 3)}),
     "ip-adapter": ("an IP-Adapter", {"image_proj.proj.weight": (8192, 1024), "ip_adapter.1.k.weight": (640, 2048)}),
-    "xlabs": ("a LoRA in XLabs' own format for Flux, which is not understood", {
+    "xlabs": ("a file in XLabs' own format for Flux, which is not understood", {
         "double_blocks.0.processor.qkv_lora1.down.weight": (16, 3072)}),
     "oft": ("an adapter of a kind that is not understood", {"lora_unet_blocks_0_mlp_layer1.oft_blocks": (4, 8, 8)}),
     "upscaler": ("an upscaler", {"model.0.weight": (64, 3, 3, 3), "model.1.sub.0.RDB1.conv1.0.weight": (32, 64, 3, 3)}),
@@ -256,7 +257,7 @@ def test_what_comes_instead_of_a_lora_is_named(case: str, tmp_path: Path) -> Non
     path = write_sparse(tmp_path / "keikana_epoch148.safetensors", shapes)
     with pytest.raises(UnreadableCheckpoint) as refused:
         inspect_checkpoint(path)
-    assert str(refused.value) == f"{path.name} is {title}; what belongs here is a LoRA file."
+    assert str(refused.value) == f"{path.name} is {title}; what belongs here is a LoRA file ({KINDS})."
 
 
 def test_a_lora_in_eight_bit_integers_is_refused(tmp_path: Path) -> None:
