@@ -129,7 +129,11 @@ def hurry_notice(
     base: str, settings: GenerationSettings, extra: Sequence[tuple[Path, float]], found: Found | None = None
 ) -> str | None:
     """A warning where a base is asked for few steps without guidance, but nothing says that it can do that."""
-    name = base.lower()
+    # A ComfyUI folder does not say what its file is called.
+    file = (
+        found.denoiser if isinstance(found, FlowFiles) else found.diffusion if isinstance(found, AnimaFiles) else None
+    )
+    name = f"{base} {file.name if file else ''}".lower()
     known = base == MINIATURE or any(word in name for word in FAST_NAMES)
     known = known or (isinstance(found, FolderBase | FlowFiles) and found.is_fast)
     if known or extra or settings.steps > FEW_STEPS or settings.guidance != 1.0:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -192,6 +193,15 @@ def test_packed_parts_are_refused_and_plain_fp8_is_rounded(comfyui: Any) -> None
         UnusableBase, match=r"the diffusion model of Z-Image, quantised \(fp8 with scales\).*bf16 or fp16"
     ):
         find_base(f"comfyui:{folder}")
+
+
+def test_a_turbo_model_in_a_folder_is_known_by_its_files_name(folders: dict[str, Path]) -> None:
+    few = GenerationSettings(steps=8, width=64, height=48, guidance=1.0, sampler="euler")
+    found = files_of(f"comfyui:{folders['z-image']}")
+    assert found.denoiser.name == "z_image_turbo_bf16.safetensors"
+    assert hurry_notice("comfyui:x", few, (), found) is None
+    other = replace(found, denoiser=found.denoiser.with_name("z_image_bf16.safetensors"))
+    assert "not Turbo" in str(hurry_notice("comfyui:x", few, (), other))
 
 
 def test_weights_of_eight_bits_are_called_out(comfyui: Any, caplog: pytest.LogCaptureFixture) -> None:
