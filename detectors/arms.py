@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from detectors.context import Hand, Person
 from detectors.crops import FRAME_SIZE, Box
-from detectors.vocabulary import HAND_MAPS
+from detectors.thresholds import Thresholds
+from detectors.vocabulary import HAND_MAPS, HAND_STATES
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -65,6 +66,25 @@ def _hand(values: NDArray[np.float32], heat: float, cell: tuple[float, float]) -
         owner=None,
         head=(cell[0] + float(parts["owner"][0]) * _OWNER, cell[1] + float(parts["owner"][1]) * _OWNER),
     )
+
+
+def state_of(hand: Hand, thresholds: Thresholds) -> str:
+    """The state of one hand. Where MediaPipe finds a hand, more is needed to call it lost or fused."""
+    odds = dict(zip(HAND_STATES, hand.states, strict=True))
+    for state, least in (("lost", thresholds.lost), ("fused", thresholds.fused)):
+        if odds[state] >= (max(least, thresholds.second_opinion) if hand.landmarks else least):
+            return state
+    return "minor" if 1 - odds["holds"] >= thresholds.minor else "holds"
+
+
+def ends_here(hand: Hand, thresholds: Thresholds) -> bool:
+    """Whether an arm ends at a place for sure.
+
+    The network learns where arms end from hands, most of them whole, so it is less sure of a place the less is left of
+    the hand there: one that looks broken needs less heat.
+    """
+    broken = state_of(hand, thresholds) in ("lost", "fused")
+    return hand.heat >= (min(thresholds.heat, thresholds.broken_heat) if broken else thresholds.heat)
 
 
 def _same(one: Hand, other: Hand) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.arms import decode, owners
+from detectors.arms import decode, ends_here, owners, state_of
 from detectors.assignment import TOPICS, Assignment, Scores, ahoge_scores, assign, attribute_scores
 from detectors.captions import caption, words_of
 from detectors.context import Contact, Context, Hand, Head, Person
@@ -38,7 +38,7 @@ from detectors.likeness import Likeness
 from detectors.segmentation import Found, Segmentation
 from detectors.sharpness import sharpness
 from detectors.thresholds import Thresholds
-from detectors.vocabulary import HAND_STATES, HEAD_PARTS
+from detectors.vocabulary import HEAD_PARTS
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -300,7 +300,8 @@ class Sight:
         result: list[list[Hand]] = [[] for _ in wanted]
         if rows:
             maps, _ = self.hands(pictures[rows])
-            for i, hands in zip(rows, decode(maps, self.thresholds.faint), strict=True):
+            least = min(self.thresholds.faint, self.thresholds.broken_heat)
+            for i, hands in zip(rows, decode(maps, least), strict=True):
                 whose = owners(hands, everybody[i])
                 result[i] = [
                     replace(hand, owner=owner, seen=seen_at(hand.point, objects[i]["hand"]))
@@ -334,12 +335,11 @@ class Sight:
         """Ask MediaPipe about hands that look fused or lost."""
         if self.landmarks is None:
             return context.hands
-        fused, lost = HAND_STATES.index("fused"), HAND_STATES.index("lost")
+        limits = self.thresholds
         doubtful = [
             i
             for i, hand in enumerate(context.hands)
-            if hand.heat >= self.thresholds.heat
-            and (hand.states[fused] >= self.thresholds.fused or hand.states[lost] >= self.thresholds.lost)
+            if ends_here(hand, limits) and state_of(hand, limits) in ("lost", "fused")
         ]
         x0y0x1y1 = [tuple(v / context.factor for v in context.hands[i].box) for i in doubtful]
         found = dict(zip(doubtful, self.landmarks.finds(image, x0y0x1y1), strict=True))  # type: ignore[arg-type]

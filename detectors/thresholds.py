@@ -23,7 +23,8 @@ class Thresholds:
         tuft: probability of a clear ahoge or a small tuft.
         fused_bodies: probability that two bodies are melted together.
         heat: confidence that an arm ends at a place.
-        faint: the same, below which not even a trace of an arm's end is there.
+        broken_heat: the same for an end where a lost or fused hand is seen; never more than ``heat``.
+        faint: confidence of a place, below which not even a trace of an arm's end is there.
         hand: mean confidence of both networks that what is at an arm's end is a hand; a lost one needs none.
         lost, fused, minor: probability of each state of a hand, asked in this order.
         second_opinion: the same for fused and lost where MediaPipe finds a good hand.
@@ -64,6 +65,7 @@ class Thresholds:
     pose: float = 0.5
     reversed_roles: float = 0.5
     clear_face: float = 0.1
+    broken_heat: float = 1.0
 
     @classmethod
     def load(cls, folder: Path) -> Thresholds:

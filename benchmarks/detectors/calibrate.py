@@ -90,7 +90,7 @@ def settle(samples: Samples) -> tuple[Thresholds, dict[str, float]]:
     chosen: dict[str, float] = {}
     reached: dict[str, float] = {}
     for name in (
-        "person", "head", "ahoge", "tuft", "fused_bodies", "heat", "hand", "hair_color", "hair_length",
+        "person", "head", "ahoge", "tuft", "fused_bodies", "heat", "broken_heat", "hand", "hair_color", "hair_length",
         "reversed_roles", "pose", *SCORED,
     ):  # fmt: skip
         scores, true = np.array(samples.pairs[name]).T

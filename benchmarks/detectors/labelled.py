@@ -1,8 +1,7 @@
-"""Generated pictures with labelled hands, contact and limbs, as tensors beside the drawings.
+"""Generated pictures with labelled hands and contact, as tensors beside the drawings.
 
 Drawings are cleaner than what a model makes, and it breaks hands in ways that no drawing does. So a part of what the
-hand, contact and body networks see are pictures of models that were trained to break hands and bodies, labelled by
-looking.
+hand and contact networks see are pictures of models that were trained to break hands and bodies, labelled by looking.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from benchmarks.labelling.ends import LabelledEnd, read_ends, read_labelled_ends
 from benchmarks.labelling.labels import SIDES
 from detectors import DetectorSet, open_detectors
 from detectors.context import Context
-from detectors.vocabulary import HAND_STATES, LIMBS
+from detectors.vocabulary import HAND_STATES
 from service.suites import load_suite
 
 SET = Path(__file__).parents[1] / "labelling" / "sets" / "learning"
@@ -44,8 +43,6 @@ class Labelled:
     Attributes:
         images: (N, SIDE, SIDE, 3) uint8.
         boxes: (N, PEOPLE, 4) of everybody seen, zeros for nobody.
-        masks: (N, 2, SIDE, SIDE) uint8, of the left and the right person.
-        limbs: (N, 2), places in ``LIMBS``.
         fused: (N,), 0 or 1.
         ends: (N, MOST_ENDS, 8): present, state (a place in ``HAND_STATES``, or :data:`OCCLUDED` where it is not
             judged), box, and the middle of the owner's head.
@@ -53,8 +50,6 @@ class Labelled:
 
     images: Tensor
     boxes: Tensor
-    masks: Tensor
-    limbs: Tensor
     fused: Tensor
     ends: Tensor
 
@@ -150,19 +145,15 @@ def _row(faults: Mapping[str, str], ends: Sequence[LabelledEnd], context: Contex
     boxes = np.zeros((PEOPLE, 4), np.float32)
     for place, person in enumerate(context.people[:PEOPLE]):
         boxes[place] = person.box
-    masks, limbs = np.zeros((2, SIDE, SIDE), np.uint8), np.full(2, _UNASKED, np.int64)
     heads = np.full((2, 4), np.nan, np.float32)
     seen = from_left(context.people)
     if str(len(seen)) == faults["people"] and len(seen) <= len(SIDES):
         for place, person in enumerate(seen):
-            masks[place] = person.mask
-            answer = faults[f"{SIDES[place]}_limbs"]
-            limbs[place] = LIMBS.index(answer) if answer in LIMBS else _UNASKED
             if person.head:
                 heads[place] = person.head.box
     asked = "fusion" in context.expectation.checks
     fused = np.int64(("no", "yes").index(faults["fusion"]) if asked and faults["fusion"] in ("no", "yes") else _UNASKED)
-    return boxes, masks, limbs, np.asarray(fused), _ends(ends, heads)
+    return boxes, np.asarray(fused), _ends(ends, heads)
 
 
 def _ends(ends: Sequence[LabelledEnd], heads: NDArray[np.float32]) -> NDArray[np.float32]:

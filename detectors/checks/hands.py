@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from detectors.arms import ends_here, state_of
 from detectors.checks.base import Check
 from detectors.context import Context, Hand, Person
 from detectors.crops import FRAME_SIZE, Box
 from detectors.findings import MISSING_BOX, Finding, Severity, Verdict
-from detectors.thresholds import Thresholds
 from detectors.vocabulary import ARMS, HAND_STATES, ROLES
 
 # Hands whose place nothing can cover, by pose: of the person whose head is highest, then of the one with the lower one.
@@ -41,7 +41,7 @@ class Hands(Check):
     """The worst of each character's visible hands: lost is worse than fused, fused worse than slightly off."""
 
     name: ClassVar[str] = "hands"
-    version: ClassVar[str] = "5"
+    version: ClassVar[str] = "6"
     networks: ClassVar[tuple[str, ...]] = ("people", "heads", "likeness", "hands", "bodies")
 
     def detect(self, context: Context) -> list[Finding]:
@@ -56,9 +56,9 @@ class Hands(Check):
             return self.not_measurable(f"nobody in the picture can be {name}", name, **evidence)
         person = context.people[index]
         evidence["person_box"] = context.box(person.box)
-        own = [hand for hand in context.hands if hand.owner == index and hand.heat >= self.thresholds.heat]
+        own = [hand for hand in context.hands if hand.owner == index and ends_here(hand, self.thresholds)]
         sure = sure_hands(context, index)
-        traces = sum(hand.owner == index for hand in context.hands)
+        traces = sum(hand.owner == index and hand.heat >= self.thresholds.faint for hand in context.hands)
         evidence |= {"arms_seen": len(own), "arms_expected": sure}
         if traces < sure:
             return self._missing(context, name, person, sure - traces, evidence)
@@ -101,7 +101,7 @@ class Hands(Check):
         sure = [
             end
             for end in ends
-            if state_of(end, self.thresholds) == "lost" or (end.heat + end.seen) / 2 >= self.thresholds.hand
+            if state_of(end, self.thresholds) in ("lost", "fused") or (end.heat + end.seen) / 2 >= self.thresholds.hand
         ]
         return sorted(sure, key=lambda end: -end.heat)[:2]
 
@@ -163,15 +163,6 @@ def _overlap(one: Box, other: Box) -> bool:
 def broken(hand: Hand) -> float:
     """Probability that a hand is lost or fused."""
     return hand.states[HAND_STATES.index("lost")] + hand.states[HAND_STATES.index("fused")]
-
-
-def state_of(hand: Hand, thresholds: Thresholds) -> str:
-    """The state of one hand. Where MediaPipe finds a hand, more is needed to call it lost or fused."""
-    odds = dict(zip(HAND_STATES, hand.states, strict=True))
-    for state, least in (("lost", thresholds.lost), ("fused", thresholds.fused)):
-        if odds[state] >= (max(least, thresholds.second_opinion) if hand.landmarks else least):
-            return state
-    return "minor" if 1 - odds["holds"] >= thresholds.minor else "holds"
 
 
 def _facts(context: Context, worst: Hand, visible: Sequence[Hand], states: Sequence[str]) -> dict[str, Any]:

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from detectors import Severity, Verdict
+from detectors.arms import ends_here, state_of
 from detectors.assignment import Assignment
 from detectors.checks import Hands
-from detectors.checks.hands import state_of, sure_hands
+from detectors.checks.hands import sure_hands
 from detectors.context import Context, Hand, Head, Person
 from detectors.thresholds import Thresholds
 from detectors.vocabulary import ARMS, ROLES
@@ -20,7 +21,7 @@ LIMITS = Thresholds(
     person=0.5, head=0.5, ahoge=0.5, tuft=0.5, fused_bodies=0.5, heat=0.4, faint=0.1, hand=0.5, lost=0.5, fused=0.5,
     minor=0.5, second_opinion=0.9, small_hand=10.0,
 )  # fmt: skip
-GOOD, LOST = (0.97, 0.01, 0.01, 0.01), (0.1, 0.05, 0.05, 0.8)
+GOOD, LOST, FUSED = (0.97, 0.01, 0.01, 0.01), (0.1, 0.05, 0.05, 0.8), (0.05, 0.05, 0.85, 0.05)
 
 
 def person(x: float, y: float) -> Person:
@@ -59,6 +60,23 @@ def test_a_faint_trace_of_a_hand_is_no_lost_hand() -> None:
     assert judge(hand(0), hand(0, heat=0.2))["kei"].verdict is Verdict.HOLDS
 
 
+def test_a_broken_hand_needs_less_heat_than_a_whole_one() -> None:
+    limits = replace(LIMITS, broken_heat=0.15)
+    faint = context(hand(0), hand(0, FUSED, heat=0.2, seen=0.0), hand(1), hand(1))
+    assert {f.character: f.verdict for f in Hands(limits).detect(faint)}["kei"] is Verdict.FAILS
+    assert {f.character: f.verdict for f in Hands(LIMITS).detect(faint)}["kei"] is Verdict.HOLDS
+    fainter = context(hand(0), hand(0, FUSED, heat=0.12, seen=0.0), hand(1), hand(1))
+    assert {f.character: f.verdict for f in Hands(limits).detect(fainter)}["kei"] is Verdict.HOLDS
+    assert not ends_here(hand(0, heat=0.2), limits)
+    assert ends_here(hand(0, LOST, heat=0.2), limits)
+    assert not ends_here(hand(0, LOST, heat=0.2, landmarks=True), replace(limits, second_opinion=0.99))
+
+
+def test_a_third_arm_is_nobodys() -> None:
+    three = context(hand(0), hand(0), hand(0, FUSED, heat=0.5), hand(1), hand(1))
+    assert {f.character: f.verdict for f in Hands(LIMITS).detect(three)}["kei"] is Verdict.HOLDS
+
+
 def test_hands_may_lie_outside_of_the_picture() -> None:
     seen = context(hand(0))
     edge = replace(seen.people[0], box=(0.0, 80.0, 120.0, 240.0))
@@ -81,9 +99,13 @@ def test_mediapipe_can_clear_a_hand_but_never_condemn_one(landmarks: bool | None
 
 
 def test_bare_skin_that_only_one_network_takes_for_a_hand_is_none() -> None:
-    knee = hand(0, (0.0, 0.01, 0.98, 0.01), heat=0.7, seen=0.1)
+    knee = hand(0, (0.3, 0.68, 0.01, 0.01), heat=0.7, seen=0.1)
     assert judge(hand(0), hand(0, heat=0.6), knee)["kei"].verdict is Verdict.HOLDS
     assert judge(replace(knee, owner=1))["kana"].verdict is Verdict.NOT_MEASURABLE
+
+
+def test_what_is_left_of_a_fused_hand_need_not_look_like_one() -> None:
+    assert judge(hand(0), hand(0, FUSED, seen=0.0))["kei"].severity is Severity.FUSED
 
 
 def held(seen: Context, arms: str) -> Context:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.detectors import bodies, contact, hands
+from benchmarks.detectors import contact, hands
 from benchmarks.detectors.augment import Motion, Warp
 from benchmarks.detectors.labelled import MOST_ENDS, SET, Labelled, labelled_cells, read_faults
 from benchmarks.detectors.store import OCCLUDED, PEOPLE, SIDE, Drawings, _render_part
@@ -28,18 +28,15 @@ def drawings(tmp_path_factory: pytest.TempPathFactory) -> Drawings:
 
 @pytest.fixture(scope="module")
 def labelled() -> Labelled:
-    """Four pictures: a fused hand at (60, 80), a hidden one at (150, 80), limbs of the left one alone are known."""
+    """Four pictures: a fused hand at (60, 80), a hidden one at (150, 80)."""
     rng = np.random.default_rng(1)
     ends = torch.zeros(4, MOST_ENDS, 8)
     ends[:, 0] = torch.tensor([1, HAND_STATES.index("fused"), 50, 70, 70, 90, 64, 40])
     ends[:, 1] = torch.tensor([1, OCCLUDED, 140, 70, 160, 90, torch.nan, torch.nan])
     boxes = torch.zeros(4, PEOPLE, 4)
     boxes[:, 0], boxes[:, 1] = torch.tensor([20.0, 20, 120, 220]), torch.tensor([110.0, 20, 220, 220])
-    masks = torch.zeros(4, 2, SIDE, SIDE, dtype=torch.uint8)
-    masks[:, 0, 20:220, 20:120] = 1
     images = torch.from_numpy(rng.integers(0, 255, (4, SIDE, SIDE, 3), dtype=np.uint8))
-    limbs = torch.tensor([[0, -1], [1, -1], [0, -1], [-1, -1]])
-    return Labelled(images, boxes, masks, limbs, torch.tensor([0, 1, 0, -1]), ends)
+    return Labelled(images, boxes, torch.tensor([0, 1, 0, -1]), ends)
 
 
 def test_a_hidden_end_is_neither_judged_nor_denied(labelled: Labelled) -> None:
@@ -54,7 +51,7 @@ def test_a_hidden_end_is_neither_judged_nor_denied(labelled: Labelled) -> None:
     assert weight[0, [40, 40, 5], [75, 30, 5]].tolist() == [0, 1, 1]
 
 
-@pytest.mark.parametrize("module", [hands, contact, bodies])
+@pytest.mark.parametrize("module", [hands, contact])
 def test_networks_learn_from_drawings_and_labelled_pictures_in_one_batch(
     module: object, drawings: Drawings, labelled: Labelled
 ) -> None:
@@ -70,9 +67,6 @@ def test_pictures_nobody_was_sure_of_are_not_picked(drawings: Drawings, labelled
     often = contact.Objective(drawings, 8, labelled=labelled).often
     assert often is not None
     assert often.tolist() == [1, 2, 1, 0]
-    people, shares = bodies._people(labelled)
-    assert people.tolist() == [[0, 0], [1, 0], [2, 0]]
-    assert shares.tolist() == [1, 1, 1]
 
 
 @pytest.mark.skipif(not (SET / "faults.csv").is_file(), reason="not labelled yet")
