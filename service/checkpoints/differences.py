@@ -70,16 +70,19 @@ def add_difference(total: torch.Tensor, base: torch.Tensor, module: AdapterModul
         total.add_(difference, alpha=strength * module.scale)
 
 
-def plain_factors(module: AdapterModule) -> tuple[torch.Tensor, torch.Tensor] | None:
-    """``up`` (out, rank) and ``down`` (rank, in * kernel) of a plain LoRA of 16-bit factors; ``None`` for all else.
+def exact_product(module: AdapterModule) -> torch.Tensor | None:
+    """``up @ down`` of a plain LoRA on a GPU in fp32, (out, in * kernel), before its scale; ``None`` for all else.
 
-    Factors in fp32 would lose bits in a GPU's tensor cores.
+    The product of two 16-bit numbers is exact in fp32, where tensor cores add them up too, so this differs from the
+    product in fp32 by the order of summation alone. Factors in fp32 would lose bits there.
     """
     factors = module.factors
     if module.layout.algorithm not in ("lora", "locon") or set(factors) - {"alpha"} != {"up", "down"}:
         return None
     up, down = factors["up"].flatten(1), factors["down"].flatten(1)
-    return (up, down) if up.dtype == down.dtype and up.dtype.itemsize == 2 else None
+    if not up.is_cuda or up.dtype != down.dtype or up.dtype.itemsize != 2:
+        return None
+    return torch.mm(up, down, out_dtype=torch.float32)
 
 
 def _lora_factors(factors: Factors) -> tuple[torch.Tensor, torch.Tensor]:

@@ -13,22 +13,18 @@ import torch
 
 from service.checkpoints.adapter import Adapter
 from service.checkpoints.adapter_families import adapter_family
-from service.checkpoints.differences import add_difference, plain_factors
+from service.checkpoints.differences import add_difference, exact_product
 from service.checkpoints.header import read_header
 from service.checkpoints.joined import cut, joined_problem, pieces_of
 from service.checkpoints.layout import ModuleLayout, difference_problem, read_layout
 from service.checkpoints.naming import TRANSFORMER, ModuleName, NameMap
 from service.checkpoints.recognising import MODELS
-from service.checkpoints.tiling import Sum, Term, Tiles
 from service.errors import InvalidInput, UnmappedKeys
 
 USUAL_BLOCKS = 28
 """Transformer blocks of Anima; there is a variant with 40 of the same shape."""
 FLUX_BLOCKS, QWEN_BLOCKS = 19, 60
 """Double blocks of Flux, whose attention has the names and shapes of that in Qwen-Image's blocks."""
-
-_TENSOR_CORES = frozenset({"cuda"})
-"""Devices that multiply 16-bit factors with sums in fp32."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +56,6 @@ class Folder:
         self._placed: dict[tuple[Adapter, torch.device], Adapter] = {}
         self._known: dict[tuple[Any, ...], list[tuple[torch.nn.Parameter, int, str]]] = {}
         self._cut: WeakKeyDictionary[Adapter, Adapter] = WeakKeyDictionary()
-        self._tiles = Tiles()
 
     def fold(self, adapters: Sequence[tuple[Adapter, float]]) -> FoldReport:
         """Put the adapters, and only these, into the weights.
@@ -78,11 +73,8 @@ class Folder:
         try:
             with torch.no_grad():
                 self._write_base(self._changed - set(plan))
-                written = [self._write(parameter, parts) for parameter, parts in plan.items()]
-                left = [each for each in written if each is not None]
-                if not self._tiles.write(left):
-                    for each in left:
-                        each.write()
+                for parameter, parts in plan.items():
+                    self._write(parameter, parts)
         except BaseException:
             self.restore()
             raise
@@ -137,23 +129,17 @@ class Folder:
         wanted = {(part[0], parameter.device) for parameter, parts in plan.items() for part in parts}
         self._placed = {key: self._placed.get(key) or key[0].to(key[1]) for key in wanted}
 
-    def _write(self, parameter: torch.nn.Parameter, parts: list[tuple[Adapter, int, str, float]]) -> Sum | None:
-        """Write a weight, or give back what is to be written where that is quicker for many weights at once."""
+    def _write(self, parameter: torch.nn.Parameter, parts: list[tuple[Adapter, int, str, float]]) -> None:
         live = [part for part in parts if part[3] != 0]
         if not live:
             self._write_base({parameter} & self._changed)
-            return None
+            return
         if parameter not in self._base:
             self._base[parameter] = self._kept(parameter)
         base = self._base[parameter].to(parameter.device, non_blocking=True)
         self._changed.add(parameter)
-        products = self._products(parameter, base, live)
-        if products is not None:
-            # Base weights that were sent to the card for this must not all be there at once.
-            if base is self._base[parameter] and products.fits():
-                return products
-            products.write()
-            return None
+        if self._wrote_products(parameter, base, live):
+            return
         # Copied even when the base is fp32 already: the kept weights are never written to.
         total = base.to(torch.float32, copy=True)
         total = total.flatten(1) if total.dim() > 1 else total
@@ -164,22 +150,27 @@ class Folder:
             else:
                 add_difference(total, base, module, scale)
         parameter.copy_(total.view(parameter.shape))
-        return None
 
-    def _products(
+    def _wrote_products(
         self, parameter: torch.nn.Parameter, base: torch.Tensor, live: list[tuple[Adapter, int, str, float]]
-    ) -> Sum | None:
-        """Plain LoRAs on a GPU as a sum of products, which takes two kernels each instead of six; else ``None``."""
-        if parameter.device.type not in _TENSOR_CORES:
-            return None
-        terms = []
+    ) -> bool:
+        """Write plain LoRAs on a GPU in two kernels each instead of six; whether that was possible."""
+        total: torch.Tensor | None = None
+        factor = 1.0
         for adapter, index, role, scale in live:
             module = self._placed[adapter, parameter.device].modules[index]
-            factors = plain_factors(module) if role == "weight" else None
-            if factors is None:
-                return None
-            terms.append(Term(*factors, scale * module.scale))
-        return Sum(parameter, base, tuple(terms))
+            product = exact_product(module) if role == "weight" else None
+            if product is None:
+                return False
+            if total is None:
+                total, factor = product, scale * module.scale
+            else:
+                total, factor = total.mul_(factor).add_(product, alpha=scale * module.scale), 1.0
+        if total is None:
+            return False
+        # Summed in fp32 and rounded once, as everywhere.
+        torch.add(base, total.view(base.shape), alpha=factor, out=parameter)
+        return True
 
     def _kept(self, parameter: torch.nn.Parameter) -> torch.Tensor:
         if self._keep_on_device or parameter.device.type == "cpu":

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from service.errors import BleedcheckError
 from service.generation.errors import UnusableSettings
 
-GENERATOR_VERSION = 4
+GENERATOR_VERSION = 5
 """Raised by hand whenever the same cell would get other pixels; images of another version are made again."""
 
 Pixels = NDArray[np.uint8]

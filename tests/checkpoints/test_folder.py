@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 from pathlib import Path
 
 import pytest
@@ -9,7 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from service.checkpoints import Folder, check_fit, inspect_checkpoint, load_adapter, write_anima_toolkit
-from service.checkpoints.differences import plain_factors
+from service.checkpoints.differences import AdapterModule, exact_product
 from service.checkpoints.naming import kohya_name
 from service.errors import InvalidInput, UnmappedKeys
 from tests.checkpoints.adapters import ALPHA, RANK, comfyui_name, every_format, random_factors, write
@@ -297,16 +296,15 @@ def test_weights_shared_by_two_modules_are_folded_once(tmp_path: Path) -> None:
     assert torch.equal(model.first.weight, before)
 
 
-def save_in_16_bits(path: Path) -> Path:
-    """The same file as trainers save it."""
-    save_file({name: tensor.bfloat16() for name, tensor in load_file(path).items()}, path)
-    return path
+def _products_on_any_device(module: AdapterModule) -> torch.Tensor | None:
+    """What tensor cores give on a GPU: products of 16-bit factors, summed in fp32."""
+    up, down = module.factors["up"], module.factors["down"]
+    return up.float() @ down.float() if up.dtype.itemsize == 2 else None
 
 
 def test_products_on_a_gpu_are_rounded_once_like_all_others(
     toolkit_file: Path, components: dict[str, torch.nn.Module], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    save_in_16_bits(toolkit_file)
     both = [(load_adapter(toolkit_file), 0.8), (load_adapter(toolkit_file), -0.3)]
     for adapters in (both[:1], both):
         for one in components.values():
@@ -315,7 +313,7 @@ def test_products_on_a_gpu_are_rounded_once_like_all_others(
         usual, products = Folder(components), Folder(other)
         usual.fold(adapters)
         with monkeypatch.context() as patch:
-            patch.setattr("service.checkpoints.folder._TENSOR_CORES", {"cpu"})
+            patch.setattr("service.checkpoints.folder.exact_product", _products_on_any_device)
             products.fold(adapters)
         expected, found = weights(components), weights(other)
         changed = sum(int((expected[name] != found[name]).sum()) for name in expected)
@@ -327,10 +325,14 @@ def test_products_on_a_gpu_are_rounded_once_like_all_others(
         assert equal_to_the_bit(weights(components), weights(other))
 
 
-def test_only_plain_loras_of_16_bits_are_products(toolkit_file: Path) -> None:
-    module = load_adapter(save_in_16_bits(toolkit_file)).modules[0]
-    assert plain_factors(module) is not None
-    wide = {role: factor.float() for role, factor in module.factors.items()}
-    assert plain_factors(dataclasses.replace(module, factors=wide)) is None
-    more = {**module.factors, "dora": torch.ones(1)}
-    assert plain_factors(dataclasses.replace(module, factors=more)) is None
+def test_what_is_no_plain_lora_of_16_bits_on_a_gpu_takes_the_usual_way(toolkit_file: Path) -> None:
+    assert all(exact_product(module) is None for module in load_adapter(toolkit_file).modules)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_products_on_a_gpu_are_the_exact_sums_rounded_once(toolkit_file: Path) -> None:
+    module = load_adapter(toolkit_file).to(torch.device("cuda")).modules[0]
+    product = exact_product(module)
+    assert product is not None
+    up, down = module.factors["up"].double(), module.factors["down"].double()
+    torch.testing.assert_close(product.double(), up @ down)
