@@ -1,4 +1,7 @@
-"""``python -m benchmarks.detectors.calibrate``: measure where scores become verdicts, on validation drawings."""
+"""``python -m benchmarks.detectors.calibrate``: measure where scores become verdicts, on validation drawings.
+
+All thresholds but ``broken_heat``, which ``python -m benchmarks.detectors.broken_heat`` settles afterwards.
+"""
 
 from __future__ import annotations
 
@@ -12,18 +15,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from PIL import Image
 
 from benchmarks.detectors.cases import case_of
-from benchmarks.detectors.labelled import SET, labelled_cells, read_faults
+from benchmarks.detectors.labelled import looks_at_labelled
 from benchmarks.detectors.samples import OPEN, SCORED, Samples, gather, gather_labelled
-from benchmarks.labelling.labels import completed
 from detectors.sight import Sight
 from detectors.thresholds import FILE, Thresholds
 from detectors.vocabulary import HAND_STATES
 from detectors.weights import shipped_folder
 from detectors.weights.manifest import sha256_of
-from service.suites import load_suite
 
 # Thresholds of answers that do not separate well yet, and the precision that is asked of them on validation drawings.
 _CAREFUL, _PRECISION = ("outfit", "limbs", "ghost"), 0.93
@@ -90,7 +90,7 @@ def settle(samples: Samples) -> tuple[Thresholds, dict[str, float]]:
     chosen: dict[str, float] = {}
     reached: dict[str, float] = {}
     for name in (
-        "person", "head", "ahoge", "tuft", "fused_bodies", "heat", "broken_heat", "hand", "hair_color", "hair_length",
+        "person", "head", "ahoge", "tuft", "fused_bodies", "heat", "hand", "hair_color", "hair_length",
         "reversed_roles", "pose", *SCORED,
     ):  # fmt: skip
         scores, true = np.array(samples.pairs[name]).T
@@ -171,25 +171,15 @@ def measure(
             gather(samples, case, context)
         if start % 80 == 0:
             print(f"{start + len(cases)}/{count} drawings, {time.monotonic() - started:.0f}s", file=sys.stderr)
-    generated = _look_at_labelled(samples, sight, pictures) if pictures else 0
+    generated = 0
+    for faults, ends, context in looks_at_labelled(sight, pictures) if pictures else ():
+        gather_labelled(samples, faults, ends, context)
+        generated += 1
     thresholds, reached = settle(samples)
     notes = {"split": "validation", "drawings": count, "seed": seed, "mediapipe": bundle is not None}
     if generated:
         notes["generated"] = generated
     return thresholds, notes | {"f1": {name: _number(value) for name, value in reached.items()}}
-
-
-def _look_at_labelled(samples: Samples, sight: Sight, pictures: Path, batch: int = 8) -> int:
-    """Gather from the labelled pictures that are kept for this; returns how many there are."""
-    labels, suite = read_faults(), load_suite(str(SET / "suite.yaml"))
-    cells = [cell for cell in labelled_cells(validation=True) if cell.number in labels]
-    for start in range(0, len(cells), batch):
-        part = cells[start : start + batch]
-        images = [np.asarray(Image.open(pictures / cell.name).convert("RGB")) for cell in part]
-        contexts = sight.look(images, [suite.expectation(cell.scenario) for cell in part])
-        for cell, context in zip(part, contexts, strict=True):
-            gather_labelled(samples, completed(labels[cell.number][0]), labels[cell.number][1], context)
-    return len(cells)
 
 
 def _number(value: float) -> float | None:
@@ -232,7 +222,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--only",
         nargs="+",
-        choices=[field.name for field in fields(Thresholds)],
+        choices=[field.name for field in fields(Thresholds) if field.name != "broken_heat"],
         help="change these alone: of networks that have not seen what newer drawings show, the others are better kept",
     )
     options = parser.parse_args(arguments)

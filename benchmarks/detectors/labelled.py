@@ -6,7 +6,7 @@ hand and contact networks see are pictures of models that were trained to break 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,9 +21,10 @@ from benchmarks.detectors.store import HANDS, OCCLUDED, PEOPLE, SIDE
 from benchmarks.labelling.cells import LabelledCell, read_cells
 from benchmarks.labelling.compare import from_left
 from benchmarks.labelling.ends import LabelledEnd, read_ends, read_labelled_ends
-from benchmarks.labelling.labels import SIDES
+from benchmarks.labelling.labels import SIDES, completed
 from detectors import DetectorSet, open_detectors
 from detectors.context import Context
+from detectors.sight import Sight
 from detectors.vocabulary import HAND_STATES
 from service.suites import load_suite
 
@@ -105,6 +106,20 @@ def labelled_cells(folder: Path = SET, *, validation: bool) -> list[LabelledCell
 def read_faults(folder: Path = SET) -> dict[int, tuple[dict[str, str], list[LabelledEnd]]]:
     """The set's labels by picture number."""
     return read_labelled_ends(folder / "faults.csv", read_ends(folder / "ends.jsonl"))
+
+
+def looks_at_labelled(
+    sight: Sight, pictures: Path, batch: int = 8
+) -> Iterator[tuple[dict[str, str], list[LabelledEnd], Context]]:
+    """For each picture that settles thresholds its answers, its labelled ends, and what is seen on it."""
+    labels, suite = read_faults(), load_suite(str(SET / "suite.yaml"))
+    cells = [cell for cell in labelled_cells(validation=True) if cell.number in labels]
+    for start in range(0, len(cells), batch):
+        part = cells[start : start + batch]
+        images = [np.asarray(Image.open(pictures / cell.name).convert("RGB")) for cell in part]
+        contexts = sight.look(images, [suite.expectation(cell.scenario) for cell in part])
+        for cell, context in zip(part, contexts, strict=True):
+            yield completed(labels[cell.number][0]), labels[cell.number][1], context
 
 
 def load_labelled(pictures: Path, device: str, folder: Path = SET) -> Labelled:

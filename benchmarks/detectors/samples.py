@@ -12,12 +12,12 @@ from benchmarks.detectors.matching import ends_met, hands_met, people_met
 from benchmarks.detectors.truths import drawn
 from benchmarks.labelling.compare import truths
 from benchmarks.labelling.ends import LabelledEnd
-from benchmarks.labelling.labels import BROKEN, Row
+from benchmarks.labelling.labels import Row
 from detectors.assignment import probability
 from detectors.checks import Check, EyeBleed, Face, FollowThrough, Ghost, Identity, Limbs, OutfitBleed
 from detectors.checks.bleed import foreign_values
 from detectors.checks.pose import pose_odds
-from detectors.context import Context, Hand
+from detectors.context import Context
 from detectors.crops import Box
 from detectors.thresholds import Thresholds
 from detectors.vocabulary import HAND_STATES
@@ -51,12 +51,6 @@ class Samples:
     def add(self, name: str, score: float, true: bool) -> None:
         """One more observation."""
         self.pairs.setdefault(name, []).append((score, true))
-
-    def add_broken(self, hand: Hand, state: str | None) -> None:
-        """How sure the network is of a place where it sees a broken hand; a ``state`` of ``None`` is no arm's end."""
-        seen = HAND_STATES[int(np.argmax(hand.states))]
-        if seen in BROKEN and (state is None or state in BROKEN):
-            self.add("broken_heat", hand.heat, state is not None)
 
 
 def gather(samples: Samples, case: Case, context: Context) -> None:
@@ -138,14 +132,12 @@ def _gather_hands(samples: Samples, case: Case, context: Context) -> None:
             if truth.state != "lost":
                 samples.add("hand", (hand.heat + hand.seen) / 2, True)
             samples.hands.append((truth.state, hand.states, hand.landmarks))
-            samples.add_broken(hand, truth.state)
             samples.sizes.append(max(hand.box[2] - hand.box[0], hand.box[3] - hand.box[1]))
     people = people_met(context, case.drawing)
     for k, hand in enumerate(context.hands):
         owner = people[hand.owner] if hand.owner is not None else None
         if k not in taken and not (owner is not None and case.drawing.people[owner].extra):
             samples.add("heat", hand.heat, False)
-            samples.add_broken(hand, None)
             if HAND_STATES[int(np.argmax(hand.states))] != "lost":
                 samples.add("hand", (hand.heat + hand.seen) / 2, False)
 
@@ -161,11 +153,9 @@ def gather_labelled(samples: Samples, faults: Row, ends: Sequence[LabelledEnd], 
             if end.grade != "lost":
                 samples.add("hand", (hand.heat + hand.seen) / 2, True)
             samples.hands.append((end.grade, hand.states, hand.landmarks))
-            samples.add_broken(hand, end.grade)
     for k, hand in enumerate(context.hands):
         if k not in met:
             samples.add("heat", hand.heat, False)
-            samples.add_broken(hand, None)
             if HAND_STATES[int(np.argmax(hand.states))] != "lost":
                 samples.add("hand", (hand.heat + hand.seen) / 2, False)
     truth = {(check, name): answer for check, name, answer in truths(faults, context)}

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from detectors import Severity, Verdict
+from detectors import Finding, Severity, Verdict
 from detectors.arms import ends_here, state_of
 from detectors.assignment import Assignment
 from detectors.checks import Hands
@@ -41,7 +41,7 @@ def context(*hands: Hand) -> Context:
     return Context((256, 256), 1.0, expectation(scene("piggyback")), people, assignment, hands=hands)
 
 
-def judge(*hands: Hand):
+def judge(*hands: Hand) -> dict[str | None, Finding]:
     return {f.character: f for f in Hands(LIMITS).detect(context(*hands))}
 
 
