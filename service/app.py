@@ -92,7 +92,7 @@ def create_app(settings: Settings | None = None, models: Models | None = None) -
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]
     for router in ROUTERS:
         app.include_router(router)
-    for kind in (*KNOWN, RequestValidationError, HTTPException, Exception):
+    for kind in (*KNOWN, RequestValidationError, HTTPException, UnicodeEncodeError, Exception):
         app.add_exception_handler(kind, _as_answer)
     # The last one added is the outermost.
     app.add_middleware(Repeats)

@@ -95,8 +95,8 @@ def check_budget(request: EvaluationRequest) -> None:
     least = (len(request.checkpoints) + 1) * len(request.suite.scenarios)
     if request.max_images is not None and request.max_images < least:
         raise InvalidInput(
-            f"{request.max_images} images are too few: one seed of every scenario for every checkpoint and the base "
-            f"takes {least}; allow more, or name fewer epochs"
+            f"a budget of {request.max_images} is too small: one seed of every scenario for every checkpoint and "
+            f"the base takes {least} images; allow more, or name fewer epochs"
         )
 
 

@@ -87,7 +87,8 @@ def build_comparison(
         return Comparison(None, choices, dict.fromkeys(_ORDER, 0), (), 0, None)
     for key in wanted:
         if key not in columns:
-            raise NotFound(f"this evaluation has no checkpoint {key}; it has {', '.join(columns)}")
+            known = ", ".join(column.name for column in columns.values())
+            raise NotFound(f"this evaluation has no checkpoint {key}; it has {known}")
     sides = [Side(columns[key], key) for key in wanted if key is not None]
     pairs = _pairs(*(_cells(space, evaluation, side.column) for side in sides))
     counts = {turn: sum(pair.turn == turn for pair in pairs) for turn in _ORDER}

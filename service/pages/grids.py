@@ -10,6 +10,7 @@ from detectors.findings import Finding, Severity, Verdict
 from service.cells.repository import PENDING, CellFilter
 from service.cells.service import SeenCell, version_of
 from service.errors import NotFound
+from service.evaluations.executor import Status
 from service.evaluations.schemas import EvaluationOut
 from service.evaluations.workspace import Workspace
 from service.rankings import APART_CHECKS, CONTROL, State
@@ -30,6 +31,9 @@ WORDS = {
     PENDING: "to come",
 }
 """What a cell is called where there is little room."""
+MISSING = "missing"
+"""What is not judged is called so once the evaluation has ended: nothing more is to come."""
+_AT_WORK = frozenset({Status.PLANNED, Status.RUNNING})
 
 
 STATE_WORDS = tuple((state, WORDS[state]) for state in State)
@@ -192,25 +196,33 @@ def build_grid(space: Workspace, evaluation: EvaluationOut, suite: Suite, wanted
     part = seeds[start : start + ROWS_AT_A_TIME]
     filters = CellFilter(scenarios=[wanted.scenario], seeds=part, check=wanted.check)
     seen, _ = space.cells.page(evaluation.id, filters, limit=max(1, len(part) * len(every)))
-    rows = _rows(seen, columns, part, start, wanted.states)
+    tiles = [as_cell(each, wanted.states, ended=has_ended(evaluation)) for each in seen]
+    rows = _rows(tiles, columns, part, start)
     runs = tuple(dict.fromkeys(each.run for each in every if each.run != CONTROL))
     after = start + len(part) if start + len(part) < len(seeds) else None
     return Grid(suite, wanted, columns, runs, rows, len(seeds), after)
 
 
-def word_of(state: str, severity: str | None) -> str:
+def has_ended(evaluation: EvaluationOut) -> bool:
+    """Whether nobody works on it: what it has not judged by now does not come by itself."""
+    return evaluation.status not in _AT_WORK
+
+
+def word_of(state: str, severity: str | None, ended: bool = False) -> str:
     """What people call what became of a cell: a failure by its kind, where it has one."""
+    if state == PENDING and ended:
+        return MISSING
     if state == State.FAILS and severity in WORDS:
         return WORDS[severity]
     return WORDS[state]
 
 
-def tell(seen: SeenCell) -> str:
+def tell(seen: SeenCell, ended: bool = False) -> str:
     """A cell's word and every finding that does not hold, in one line."""
     if seen.row.image is not None and seen.row.image.invalid:
         return f"invalid: {seen.row.image.invalid}"
     told = [name_finding(each) for each in seen.findings if each.verdict != Verdict.HOLDS]
-    return "; ".join([word_of(seen.state, seen.severity), *told])
+    return "; ".join([word_of(seen.state, seen.severity, ended), *told])
 
 
 def name_finding(finding: Finding) -> str:
@@ -222,8 +234,8 @@ def name_finding(finding: Finding) -> str:
     return f"{check_label(finding.check)}{who} {word}{apart}"
 
 
-def as_cell(seen: SeenCell, states: Collection[str] = ()) -> GridCell:
-    """A tile of what was seen in a cell."""
+def as_cell(seen: SeenCell, states: Collection[str] = (), *, ended: bool = False) -> GridCell:
+    """A tile of what was seen in a cell; ``ended``: nobody works on its evaluation any more."""
     image = seen.row.image
     return GridCell(
         id=seen.row.cell.id,
@@ -233,17 +245,17 @@ def as_cell(seen: SeenCell, states: Collection[str] = ()) -> GridCell:
         width=image.width if image else 1,
         height=image.height if image else 1,
         state=seen.state,
-        word=word_of(seen.state, seen.severity),
-        told=tell(seen),
+        word=word_of(seen.state, seen.severity, ended),
+        told=tell(seen, ended),
         matches=not states or seen.state in states,
         version=version_of(seen),
     )
 
 
 def _rows(
-    seen: Sequence[SeenCell], columns: Sequence[Column], seeds: Sequence[int], start: int, states: Collection[str]
+    cells: Sequence[GridCell], columns: Sequence[Column], seeds: Sequence[int], start: int
 ) -> tuple[GridRow, ...]:
-    tiles = {(cell.seed, cell.column): cell for cell in (as_cell(each, states) for each in seen)}
+    tiles = {(cell.seed, cell.column): cell for cell in cells}
     return tuple(
         GridRow(number, seed, tuple(tiles.get((seed, column)) for column in columns))
         for number, seed in enumerate(seeds, start=start)

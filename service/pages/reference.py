@@ -12,12 +12,12 @@ _METHODS = ("get", "post", "put", "patch", "delete")
 
 @dataclass(frozen=True)
 class Operation:
-    """One method of one address."""
+    """One method of one address: the first paragraph of what it is for, and further ones."""
 
     method: str
     path: str
     summary: str
-    description: str
+    further: str
     parameters: tuple[Mapping[str, Any], ...]
     example: str | None
     answers: tuple[tuple[str, str], ...]
@@ -47,8 +47,8 @@ def _operation(document: Mapping[str, Any], method: str, path: str, found: Mappi
     return Operation(
         method=method.upper(),
         path=path,
-        summary=found.get("summary", ""),
-        description=found.get("description", ""),
+        summary=found.get("description", "").split("\n\n")[0].replace("\n", " "),
+        further=found.get("description", "").partition("\n\n")[2],
         parameters=tuple(found.get("parameters", ())),
         example=_example(document, found),
         answers=tuple((code, answer.get("description", "")) for code, answer in found.get("responses", {}).items()),

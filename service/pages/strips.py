@@ -12,7 +12,7 @@ from service.cells.service import SeenCell
 from service.errors import NotFound
 from service.evaluations.schemas import EvaluationOut
 from service.evaluations.workspace import Workspace
-from service.pages.grids import Column, GridCell, as_cell, find_columns, name_finding
+from service.pages.grids import Column, GridCell, as_cell, find_columns, has_ended, name_finding
 from service.rankings import CONTROL
 from service.suites import Suite
 
@@ -115,7 +115,8 @@ def build_strip(
     """
     scenario = wanted or suite.scenarios[0].name
     if scenario not in [each.name for each in suite.scenarios]:
-        raise NotFound(f"suite {suite.name} has no scenario {scenario!r}")
+        known = ", ".join(each.name for each in suite.scenarios)
+        raise NotFound(f"suite {suite.name} has no scenario {scenario!r}; it has {known}")
     seeds = space.cells.seeds(evaluation.id, suite, scenario)
     if not seeds:
         raise NotFound(f"no picture of scenario {scenario} is planned yet")
@@ -127,7 +128,8 @@ def build_strip(
     seen, _ = space.cells.page(evaluation.id, filters, limit=len(columns) + 1, whole=True)
     looks = _looks(seen)
     taken = next((each for each in looks if each.key == look), None) or _worst(looks, seen)
-    return Strip(suite, scenario, chosen, seeds, taken, looks, _runs(seen, columns, taken))
+    frames = [frame_of(each, taken, ended=has_ended(evaluation)) for each in seen]
+    return Strip(suite, scenario, chosen, seeds, taken, looks, _runs(frames, columns))
 
 
 def _pieces(seen: SeenCell) -> list[Piece]:
@@ -155,9 +157,9 @@ def _worst(looks: Sequence[Look], seen: Iterable[SeenCell]) -> Look:
     return max(looks, key=number)
 
 
-def _runs(seen: Iterable[SeenCell], columns: Sequence[Column], look: Look) -> tuple[tuple[str, tuple[Frame, ...]], ...]:
+def _runs(made: Iterable[Frame], columns: Sequence[Column]) -> tuple[tuple[str, tuple[Frame, ...]], ...]:
     """The frames run by run, each beginning with the control's, which stands alone only where there is no run."""
-    frames = {frame.cell.column: frame for frame in (frame_of(each, look) for each in seen)}
+    frames = {frame.cell.column: frame for frame in made}
     runs: dict[str, list[Frame]] = {}
     for column in columns:
         if column in frames:
@@ -166,8 +168,8 @@ def _runs(seen: Iterable[SeenCell], columns: Sequence[Column], look: Look) -> tu
     return tuple((run, (*control, *members)) for run, members in runs.items())
 
 
-def frame_of(seen: SeenCell, look: Look) -> Frame:
-    """What a look shows of one picture."""
+def frame_of(seen: SeenCell, look: Look, *, ended: bool = False) -> Frame:
+    """What a look shows of one picture; ``ended``: nobody works on its evaluation any more."""
     about = _CHECKS_OF_PART.get(look.part)
     said: dict[str, list[tuple[str, str]]] = {}
     for each in seen.findings:
@@ -183,7 +185,7 @@ def frame_of(seen: SeenCell, look: Look) -> Frame:
         Group(tuple(places), _together(said, [check for check in said if told.get(check) == checks]))
         for checks, places in boxes.items()
     )
-    return Frame(as_cell(seen), groups, _together(said, [check for check in said if check not in told]))
+    return Frame(as_cell(seen, ended=ended), groups, _together(said, [check for check in said if check not in told]))
 
 
 def _together(said: Mapping[str, Sequence[tuple[str, str]]], checks: Iterable[str]) -> Said:

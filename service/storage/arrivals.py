@@ -64,7 +64,8 @@ class Arrival:
             UnreadableCheckpoint: it is empty.
         """
         if self.size < _PREFIX_BYTES:
-            raise UnreadableCheckpoint(f"{self.path.name} is no safetensors file: it has {self.size} bytes")
+            told = f"only {self.size} bytes long" if self.size > 1 else "one byte long" if self.size else "empty"
+            raise UnreadableCheckpoint(f"{self.path.name} is no safetensors file: it is {told}")
         try:
             self._file.close()
         except OSError as error:

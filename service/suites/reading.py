@@ -88,6 +88,9 @@ def _read_yaml(text: str, source: str) -> tuple[yaml.Node, Any]:
         if root is None:
             told = "the file is empty; a suite needs name, version, characters, scenarios, seeds"
             raise _invalid(source, [SuiteFault(1, "suite", told)])
+        if not isinstance(root, yaml.MappingNode):
+            told = "this is no suite; a suite has the fields name, version, characters, scenarios and seeds"
+            raise _invalid(source, [SuiteFault(root.start_mark.line + 1, "suite", told)])
         problems = _tree_problems(root, set())
         if problems:
             raise _refusal(source, root, problems)

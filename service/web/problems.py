@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import structlog
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse
+from starlette.responses import Response
 from starlette.types import Scope
 
 from service.errors import KNOWN, InvalidSuite, Unauthorized, title_of
@@ -63,18 +64,35 @@ def problem_of(error: Exception) -> Problem:
     if isinstance(error, KNOWN):
         return Problem(title=title_of(error), status=error.status, detail=str(error))
     if isinstance(error, RequestValidationError):
-        faults = [
-            FaultOut(field=".".join(str(part) for part in fault["loc"]), message=fault["msg"])
-            for fault in error.errors()
-        ]
+        faults = [_fault(fault) for fault in error.errors()]
         told = "; ".join(f"{fault.field}: {fault.message}" for fault in faults)
         return Problem(title="Invalid request", status=422, detail=told, errors=faults)
     if isinstance(error, HTTPException):
-        return Problem(title=str(error.detail), status=error.status_code, detail=f"{error.detail}: see /docs")
+        told = _UNROUTED.get(error.status_code, f"{error.detail}: see /docs")
+        return Problem(title=str(error.detail), status=error.status_code, detail=told)
+    if isinstance(error, UnicodeEncodeError) and error.reason == _LONE_HALF:
+        return Problem(title="Invalid input", status=422, detail=_NO_TEXT)
     return Problem(title="Internal error", status=500, detail="something went wrong here; the server's log says what")
 
 
-def answer_to(error: Exception, scope: Scope) -> JSONResponse:
+_LONE_HALF = "surrogates not allowed"
+_NO_TEXT = "a text that was sent has half a character in it (a lone surrogate, such as \\ud800); send whole characters"
+_UNROUTED = {
+    404: "there is no such address; /docs lists every one",
+    405: "this address does not take that method; /docs says what it takes",
+}
+"""What no endpoint was reached for."""
+
+
+def _fault(found: dict[str, Any]) -> FaultOut:
+    """A fault of a request, with where it is; of a text that is no JSON, what is wrong with it."""
+    if found["type"] == "json_invalid":
+        told = found["ctx"]["error"]
+        return FaultOut(field="body", message=f"not readable as JSON at character {found['loc'][-1]}: {told}")
+    return FaultOut(field=".".join(str(part) for part in found["loc"]), message=found["msg"])
+
+
+def answer_to(error: Exception, scope: Scope) -> Response:
     """The answer to a request that ended with an error; those that are ours to mend are logged."""
     problem = problem_of(error)
     problem.request_id = scope.get("state", {}).get("request_id")
@@ -83,7 +101,9 @@ def answer_to(error: Exception, scope: Scope) -> JSONResponse:
     headers: dict[str, str] = dict(getattr(error, "headers", None) or {})
     if isinstance(error, Unauthorized):
         headers["WWW-Authenticate"] = "Bearer"
-    return JSONResponse(problem.model_dump(), problem.status, headers, PROBLEM_TYPE)
+    # What the error quotes may hold half a character, which JSON can say and UTF-8 cannot.
+    body = json.dumps(problem.model_dump(), ensure_ascii=False).encode("utf-8", "backslashreplace")
+    return Response(body, problem.status, headers, PROBLEM_TYPE)
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:

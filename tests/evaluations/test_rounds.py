@@ -88,7 +88,7 @@ def test_seeds_are_the_suites_own_and_then_fresh_ones_that_never_change() -> Non
     ("change", "words"),
     [
         ({"until": None, "max_images": 10}, "needs a goal"),
-        ({"max_images": 5}, "takes 6; allow more"),
+        ({"max_images": 5}, "takes 6 images; allow more"),
         ({"checkpoints": ("one",)}, "nothing to decide between"),
     ],
 )

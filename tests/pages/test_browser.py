@@ -120,6 +120,21 @@ def test_the_chart_shows_one_check_at_a_time(chromium: Any, house: House) -> Non
         assert drawn == [2]
 
 
+def test_the_report_has_the_chart_too(chromium: Any, house: House) -> None:
+    with opened(chromium) as tab:
+        tab.goto(f"{house.address}/evaluations/{house.evaluation}/report")
+        tab.wait_for_selector("#plot .main-svg")
+        tab.get_by_role("button", name="fusion").click()
+        assert tab.get_by_role("button", name="fusion").get_attribute("aria-pressed") == "true"
+
+
+def test_a_long_name_of_a_run_stays_above_its_own_columns(chromium: Any, house: House) -> None:
+    with opened(chromium) as tab:
+        tab.goto(f"{house.address}/evaluations/{house.evaluation}/grid")
+        tab.locator(".g-run").last.evaluate("node => { node.textContent = 'long-'.repeat(60); }")
+        assert tab.locator(".g-run").last.evaluate("node => getComputedStyle(node).overflow") == "hidden"
+
+
 def test_the_slider_shows_more_of_the_first_picture(chromium: Any, house: House) -> None:
     with opened(chromium) as tab:
         tab.goto(f"{house.address}/evaluations/{house.evaluation}/compare")

@@ -109,6 +109,21 @@ def test_an_evaluation_that_has_not_begun_says_so(idle: TestClient, loras: list[
     assert 'id="plot"' not in page
 
 
+def test_what_went_wrong_is_open_and_counted(tmp_path: Path, base: Path, loras: list[Path]) -> None:
+    with open_client(tmp_path / "data", base, work=False) as client:
+        upload(client, "kk", loras[0])
+        for kept in (tmp_path / "data" / "checkpoints").glob("*/*.safetensors"):
+            kept.write_bytes(kept.read_bytes()[:100])
+        evaluation = client.post("/v1/evaluations", json={"runs": ["kk"], "suite_yaml": SUITE}).json()["id"]
+        before = client.get(f"/evaluations/{evaluation}").text
+        assert 'id="troubles" hidden>' in before
+        client.app.state.workspace.executor.run(evaluation)  # type: ignore[attr-defined]
+        after = client.get(f"/evaluations/{evaluation}").text
+        assert "6 of 12 images judged, 6 failed" in after
+        assert 'id="troubles" open>' in after
+        assert "has changed since it was registered" in after
+
+
 def test_the_page_has_the_numbers_of_the_api(finished: tuple[TestClient, str]) -> None:
     client, evaluation = finished
     given = client.get(f"/v1/evaluations/{evaluation}/leaderboard").json()

@@ -124,9 +124,9 @@ def test_a_strip_shows_one_seed_by_every_checkpoint(seen: tuple[TestClient, str]
     ("address", "words"),
     [
         ("grid?scenario=nowhere", "has no scenario"),
-        ("strip?scenario=nowhere", "has no scenario"),
+        ("strip?scenario=nowhere", "; it has hug, solo"),
         ("strip?scenario=hug&seed=5", "has no seed 5; it has 7, 13, 99"),
-        ("compare?first=zz@4", "has no checkpoint zz@4"),
+        ("compare?first=zz@4", "has no checkpoint zz@4; it has no LoRA, kk epoch 4, kk epoch 8"),
     ],
 )
 def test_what_is_not_there_is_said(seen: tuple[TestClient, str], address: str, words: str) -> None:
@@ -165,6 +165,16 @@ def test_before_anything_is_made_every_page_says_so(idle: TestClient, loras: lis
     assert idle.get(f"/evaluations/{evaluation}/strip").text.count("no picture yet") == 2
     assert "No pair of pictures yet" in idle.get(f"/evaluations/{evaluation}/compare").text
     assert "There are no checkpoint images yet." in idle.get(f"/evaluations/{evaluation}/report").text
+
+
+def test_what_will_not_come_any_more_is_called_missing(idle: TestClient, loras: list[Path]) -> None:
+    upload(idle, "kk", loras[0])
+    evaluation = idle.post("/v1/evaluations", json={"runs": ["kk"], "suite_yaml": SUITE}).json()["id"]
+    assert idle.post(f"/v1/evaluations/{evaluation}/cancel").status_code in (200, 202)
+    grid = idle.get(f"/evaluations/{evaluation}/grid").text
+    assert (grid.count("missing</span>"), grid.count("to come")) == (6, 0)
+    strip = idle.get(f"/evaluations/{evaluation}/strip").text
+    assert (strip.count("no picture</span>"), strip.count("missing</span>")) == (2, 2)
 
 
 def test_rounds_say_how_they_ended_and_show_every_seed_they_drew(seen: tuple[TestClient, str]) -> None:

@@ -98,5 +98,7 @@ def test_the_api_is_described_without_anything_from_elsewhere(idle: TestClient) 
     for address, methods in idle.get("/openapi.json").json()["paths"].items():
         for method in methods:
             assert f'<code class="method {method}">{method.upper()}</code> <code>{address}</code>' in shown.text
+    assert "Forget an upload that is not whole.</span>" in shown.text  # what it is for, and not the function's name
+    assert "Drop Upload" not in shown.text
     assert "<script src" not in shown.text
     assert "https://" not in shown.text

@@ -188,3 +188,22 @@ def test_every_json_to_get_says_when_it_is_not_sent(client: TestClient) -> None:
                 assert "304" in operation["responses"], path
             elif method != "get":
                 assert "304" not in operation["responses"], path
+
+
+@pytest.mark.parametrize(
+    ("method", "address", "content", "status", "words"),
+    [
+        ("POST", "/v1/evaluations", b'{"runs": ["\\ud800"], "suite": "demo"}', 422, "half a character"),
+        ("POST", "/v1/evaluations", b'{"\\ud800": 1}', 422, "valid string"),
+        ("POST", "/v1/evaluations", b"{", 422, "not readable as JSON at character 1"),
+        ("POST", "/v1/suites", b'{"text": "hi"}', 422, "this is no suite; a suite has the fields name"),
+        ("GET", "/v1/nowhere", b"", 404, "there is no such address"),
+        ("PUT", "/v1/runs", b"", 405, "does not take that method"),
+    ],
+)
+def test_bad_requests_are_told_what_is_wrong(
+    client: TestClient, method: str, address: str, content: bytes, status: int, words: str
+) -> None:
+    answer = client.request(method, address, content=content, headers={"content-type": "application/json"})
+    assert answer.status_code == status
+    assert words in answer.json()["detail"]

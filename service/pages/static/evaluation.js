@@ -42,6 +42,12 @@ const redraw = async (state) => {
   if (focused !== undefined) results.querySelector(`.pick[data-check="${focused}"]`)?.focus();
 };
 
+const showTroubles = (problems) => {
+  part("troubles").hidden = !problems.length;
+  const lines = problems.map((text) => Object.assign(document.createElement("li"), { textContent: text }));
+  part("troubles").querySelector("ul").replaceChildren(...lines);
+};
+
 const show = (state) => {
   const { progress, status } = state;
   const changed = status !== live.dataset.status;
@@ -54,8 +60,10 @@ const show = (state) => {
   part("bar").max = progress.total;
   part("bar").value = progress.judged;
   complain(state.error);
+  showTroubles(state.problems ?? []);
   live.querySelector('[data-action="cancel"]').hidden = !OPEN.includes(status);
   live.querySelector('[data-action="resume"]').hidden = OPEN.includes(status) || live.hidden;
+  if (changed && !OPEN.includes(status)) part("troubles").open = true;
   if (changed) part("said").textContent = `The evaluation is ${status}.`;
   const due = performance.now() - drawn.at > REDRAW_MS && progress.judged > drawn.judged;
   if (due || (changed && progress.judged > 0)) redraw(state);
