@@ -77,8 +77,9 @@ def settle(
                 groups[label.check, label.character].append(label)
     missing = [name for name in checks if (name, None) not in groups]
     if missing:
-        known = ", ".join(sorted({label.check for label in labels})) or "none"
-        raise InvalidInput(f"no labelled score for {', '.join(missing)}; there are some for: {known}")
+        known = ", ".join(sorted({label.check for label in labels}))
+        cure = f"there are some for: {known}" if known else "label some first: bleedcheck audit ID --draw 30"
+        raise InvalidInput(f"no labelled score for {', '.join(missing)}; {cure}")
     bands, unsettled = [], []
     for (check, character), group in sorted(groups.items(), key=lambda item: (item[0][0], item[0][1] or "")):
         answer = _settle(check, character, group, precision, source)

@@ -112,7 +112,7 @@ def run_calibrate(space: Workspace, options: CalibrateOptions, as_json: bool) ->
         )
         return
     if options.forget:
-        print(f"{profile}: {len(bands)} bands are left; evaluations asked for from now on use them")
+        print(f"{profile}: {len(bands)} settled thresholds are left; evaluations asked for from now on use them")
         return
     print_bands(bands)
     for each in unsettled:

@@ -101,6 +101,8 @@ def test_a_precision_that_is_none_is_refused(precision: float) -> None:
 def test_a_check_without_scores_is_named() -> None:
     with pytest.raises(InvalidInput, match=r"no labelled score for face; there are some for: hands"):
         settle(labels(40, np.random.default_rng(4)), 0.9, "test", ["face"])
+    with pytest.raises(InvalidInput, match="no labelled score for face; label some first"):
+        settle([], 0.9, "test", ["face"])
 
 
 def test_it_is_kept_beside_others_and_forgotten(tmp_path: Path) -> None:
