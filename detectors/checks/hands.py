@@ -26,6 +26,8 @@ _SURE_HANDS: dict[str, tuple[int, int]] = {
     "piggyback": (0, 2),
     "princess_carry": (2, 0),
 }
+# Share of a place that its owner's own body fills, from which on no arm of hers can end there in the open.
+_INSIDE = 0.9
 _WORST = ("lost", "fused", "minor", "holds")
 _REASONS = {
     "lost": "an arm of {0} ends without a hand",
@@ -56,7 +58,13 @@ class Hands(Check):
             return self.not_measurable(f"nobody in the picture can be {name}", name, **evidence)
         person = context.people[index]
         evidence["person_box"] = context.box(person.box)
-        own = [hand for hand in context.hands if hand.owner == index and ends_here(hand, self.thresholds)]
+        own = [
+            hand
+            for hand in context.hands
+            if hand.owner == index
+            and ends_here(hand, self.thresholds)
+            and (hand.heat >= self.thresholds.heat or in_the_open(hand, person))
+        ]
         sure = sure_hands(context, index)
         traces = sum(hand.owner == index and hand.heat >= self.thresholds.faint for hand in context.hands)
         evidence |= {"arms_seen": len(own), "arms_expected": sure}
@@ -118,6 +126,13 @@ class Hands(Check):
         """Whether a hand is large enough to be judged."""
         x0, y0, x1, y1 = hand.box
         return max(x1 - x0, y1 - y0) >= self.thresholds.small_hand
+
+
+def in_the_open(hand: Hand, person: Person) -> bool:
+    """Whether an arm's end lies at its owner's outline: a knee or an elbow in front of her looks like a faint stump."""
+    x0, y0, x1, y1 = (max(0, round(v)) for v in hand.box)
+    place = person.mask[y0 : y1 + 1, x0 : x1 + 1]
+    return not place.size or float(place.mean()) < _INSIDE
 
 
 def arms_of(person: Person) -> str:

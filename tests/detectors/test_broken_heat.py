@@ -10,9 +10,9 @@ from benchmarks.detectors.broken_heat import Look, choose, counts
 from tests.detectors.test_hands_check import FUSED, LIMITS, context, hand
 
 
-def test_the_most_careful_of_what_serves_as_well_is_taken() -> None:
-    assert choose([(0.06, 0.71), (0.1, 0.74), (0.2, 0.72), (0.25, 0.69)]) == 0.2
-    assert choose([(0.06, 0.9), (0.25, 0.5)]) == 0.06
+def test_the_best_that_leaves_clean_drawings_alone_is_taken() -> None:
+    assert choose([(0.06, 0.8, 0.01), (0.1, 0.7, 0.005), (0.2, 0.6, 0.0)]) == 0.1
+    assert choose([(0.06, 0.8, 0.02), (0.25, 0.5, 0.01)]) == 0.25
 
 
 @pytest.mark.parametrize(("heat", "expected"), [(0.1, (1, 1, 0)), (0.3, (0, 0, 1))])

@@ -72,6 +72,14 @@ def test_a_broken_hand_needs_less_heat_than_a_whole_one() -> None:
     assert not ends_here(hand(0, LOST, heat=0.2, landmarks=True), replace(limits, second_opinion=0.99))
 
 
+def test_a_faint_stump_in_front_of_her_own_body_is_a_knee() -> None:
+    limits, seen = replace(LIMITS, broken_heat=0.15), context(hand(0), hand(0, LOST, heat=0.2, seen=0.0), hand(1))
+    whole = replace(seen.people[0], mask=np.ones((256, 256), bool))
+    inside = replace(seen, people=(whole, seen.people[1]))
+    assert {f.character: f.verdict for f in Hands(limits).detect(seen)}["kei"] is Verdict.FAILS
+    assert {f.character: f.verdict for f in Hands(limits).detect(inside)}["kei"] is Verdict.HOLDS
+
+
 def test_a_third_arm_is_nobodys() -> None:
     three = context(hand(0), hand(0), hand(0, FUSED, heat=0.5), hand(1), hand(1))
     assert {f.character: f.verdict for f in Hands(LIMITS).detect(three)}["kei"] is Verdict.HOLDS
