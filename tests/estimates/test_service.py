@@ -171,7 +171,7 @@ def test_rounds_are_estimated_by_their_budget(
     with pytest.raises(InvalidInput, match="images at most"):
         planned(space, request, checkpoints, PlanOptions(max_hours=0.0), as_json=True)
     few = request.model_copy(update={"max_images": 2})
-    with pytest.raises(InvalidInput, match="too few"):
+    with pytest.raises(InvalidInput, match="too small"):
         planned(space, few, checkpoints, PlanOptions(stop=True), as_json=True)
 
 
