@@ -1,7 +1,7 @@
 """Damage to a finished drawing, of kinds that the drawing itself never makes: smudged hands, contact painted over.
 
-No detector is trained on any of it, nor on pictures of a model that was trained on what ``smeared`` does: that model's
-pictures are for testing. Those of a model trained on what ``mangled`` does are for training.
+No detector is trained on what ``smeared`` does, nor on pictures of a model that learnt from it: those are for testing.
+What ``mangled`` does, and pictures of models that learnt from that, are for training.
 """
 
 from __future__ import annotations
