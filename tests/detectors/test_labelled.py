@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -11,19 +9,9 @@ import torch
 from benchmarks.detectors import contact, hands
 from benchmarks.detectors.augment import Motion, Warp
 from benchmarks.detectors.labelled import MOST_ENDS, SET, Labelled, labelled_cells, read_faults
-from benchmarks.detectors.store import OCCLUDED, PEOPLE, SIDE, Drawings, _render_part
+from benchmarks.detectors.store import OCCLUDED, PEOPLE, SIDE, Drawings
+from benchmarks.labelling.cells import read_cells
 from detectors.vocabulary import HAND_STATES
-
-
-@pytest.fixture(scope="module")
-def drawings(tmp_path_factory: pytest.TempPathFactory) -> Drawings:
-    from benchmarks.detectors.store import _FILES
-
-    folder = tmp_path_factory.mktemp("drawings")
-    for name, (shape, dtype) in _FILES.items():
-        np.lib.format.open_memmap(folder / f"{name}.npy", "w+", dtype, (10, *shape)).flush()
-    _render_part(str(folder), "train", 0, 10)
-    return Drawings(folder, "cpu", ("labels", "contact", "hands"))
 
 
 @pytest.fixture(scope="module")
@@ -69,15 +57,12 @@ def test_pictures_nobody_was_sure_of_are_not_picked(drawings: Drawings, labelled
     assert often.tolist() == [1, 2, 1, 0]
 
 
-@pytest.mark.skipif(not (SET / "faults.csv").is_file(), reason="not labelled yet")
 def test_the_shipped_labels_are_whole_and_kept_apart_from_what_is_tested_on() -> None:
     labels = read_faults()
     training = {cell.number for cell in labelled_cells(validation=False)}
     settling = {cell.number for cell in labelled_cells(validation=True)}
     assert len(training & labels.keys()) > 400
     assert len(settling & labels.keys()) > 100
-    broken = Path(SET).parent / "broken" / "cells.jsonl"
-    from benchmarks.labelling.cells import read_cells
-
+    broken = SET.parent / "broken" / "cells.jsonl"
     files = {cell.sha256 for cell in read_cells(broken)}
     assert not files & {cell.sha256 for cell in read_cells(SET / "cells.jsonl")}

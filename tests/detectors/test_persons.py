@@ -9,22 +9,9 @@ import torch
 
 from benchmarks.detectors import bodies, faces
 from benchmarks.detectors.persons import sample, turned
-from benchmarks.detectors.store import PERSON_FIELDS, Drawings, _render_part
+from benchmarks.detectors.store import PERSON_FIELDS, Drawings
 from detectors.crops import BODY_SIZE, FACE_SIZE, cut
 from detectors.networks import load_reader
-
-
-@pytest.fixture(scope="module")
-def drawings(tmp_path_factory: pytest.TempPathFactory) -> Drawings:
-    import numpy as np
-
-    from benchmarks.detectors.store import _FILES
-
-    folder = tmp_path_factory.mktemp("drawings")
-    for name, (shape, dtype) in _FILES.items():
-        np.lib.format.open_memmap(folder / f"{name}.npy", "w+", dtype, (10, *shape)).flush()
-    _render_part(str(folder), "train", 0, 10)
-    return Drawings(folder, "cpu", ("labels",))
 
 
 def test_without_a_turn_a_crop_is_the_one_that_is_judged() -> None:
