@@ -54,7 +54,11 @@ def list_cells(
     limit: Annotated[int, Query(ge=1, le=1000, description="How many at most.", examples=[100])] = 100,
     cursor: Annotated[str | None, Query(description="The last answer's `next`.", examples=["NDcxMQ"])] = None,
 ) -> Response:
-    """Cells in the order of the plan, those without an image yet too, narrowed by any of the filters."""
+    """Cells in the order of the plan, those without an image yet too, narrowed by any of the filters.
+
+    A run, epoch, checkpoint, scenario, check or character that the evaluation does not have is an error that names
+    those it has.
+    """
     wanted = CellFilter(
         scenarios=scenario, seeds=seed, states=state, severities=severity, check=check, character=character
     )

@@ -11,6 +11,7 @@ from detectors import Expectation, Finding, Severity, Verdict
 from detectors.findings import UNANSWERED
 from service.cells import repository
 from service.cells.drawing import DRAWING_VERSION, Outline, draw, fit_mask
+from service.cells.known import Known, Place
 from service.cells.repository import PENDING, CellFilter, CellRow
 from service.database.engine import Database
 from service.errors import NotFound
@@ -23,15 +24,6 @@ from service.generation.port import Pixels
 from service.rankings import CONTROL, CellOutcome, FindingRow, State, judge
 from service.storage.images import ImageStore
 from service.suites import Suite
-
-
-@dataclass(frozen=True)
-class Place:
-    """What a cell belongs to: a checkpoint's run, epoch and id, or the control."""
-
-    run: str
-    epoch: int | None
-    checkpoint: str | None
 
 
 @dataclass(frozen=True)
@@ -108,9 +100,12 @@ class CellService:
 
         Raises:
             NotFound: there is no such evaluation.
+            InvalidInput: it has nothing of a name that is asked for; the message says what it has.
         """
         with self._database.reading() as session:
             places = self._places(session, evaluation_id)
+            known = Known.of(evaluations.get(session, evaluation_id).request["suite"], places.values())
+            known.check(evaluation_id, wanted, runs, epochs, checkpoints)
             if runs is not None or epochs is not None or checkpoints is not None:
                 chosen = [
                     contender

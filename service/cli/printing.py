@@ -78,9 +78,12 @@ def print_comparison(found: Comparison) -> None:
 
 
 def _print_entries(console: Console, result: Mapping[str, Any], suite: str) -> None:
+    from service.evaluations.executor import status_words
     from service.rankings import shown_standing  # numpy takes its time, and most commands print no leaderboard
 
-    table = Table(title=f"{suite}: {result['status']}", title_justify="left", pad_edge=False)
+    table = Table(
+        title=f"{suite}: {status_words(result['status'], result['failed'])}", title_justify="left", pad_edge=False
+    )
     poses = any(entry["pose_hits"] for entry in result["leaderboard"])
     hits = ("pose",) if poses else ()
     head = ("", "run", "epoch", "standing", "failed", "rate", "95% interval", "best", "not judged", *hits, "fails in")

@@ -23,6 +23,15 @@ class Status(StrEnum):
     FAILED = "failed"
 
 
+def status_words(status: str, failed: int) -> str:
+    """A status for people: how many images failed belongs to it, else "finished" would promise too much.
+
+    >>> status_words("finished", 3), status_words("finished", 0), status_words("failed", 3)
+    ('finished, 3 failed', 'finished', 'failed')
+    """
+    return f"{status}, {failed} failed" if failed and status != Status.FAILED else str(status)
+
+
 @dataclass(frozen=True)
 class Progress:
     """How far an evaluation is, in cells.

@@ -89,6 +89,7 @@ class EvaluationResults:
             evaluation = repository.get(session, evaluation_id)
             contenders = repository.contenders(session, evaluation_id)
             rows = repository.outcome_rows(session, evaluation_id)
+            failed = self._counting.of(session, evaluation).progress.failed
         request = EvaluationRequest.restore(evaluation.request)
         plans = self._plans(evaluation_id)
         checkpoints = _checkpoints(contenders, plans)
@@ -107,6 +108,7 @@ class EvaluationResults:
         return {
             "evaluation": evaluation.id,
             "status": evaluation.status,
+            "failed": failed,
             "decision": None,  # only rounds come to one
             **found,
             "audits": self.audited(evaluation.id),

@@ -10,6 +10,7 @@ from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.audits.schemas import ResultsOut
+from service.evaluations.executor import status_words
 from service.evaluations.states import EvaluationState, run_names
 from service.rankings import LeaderboardAnswer
 from service.reports.views import ReportImage
@@ -104,6 +105,9 @@ class EvaluationOut(BaseModel):
 
     id: str = Field(description="Its name in every address.", examples=["8d3c4b1f0a9e"])
     status: str = Field(description="planned, running, finished, cancelled or failed.")
+    status_text: str = Field(
+        description="The status for people, with how many images failed.", examples=["finished, 3 failed"]
+    )
     suite: str = Field(description="The suite's name.")
     base: str = Field(description="The base model.")
     created_at: float = Field(description="Seconds since 1970, UTC.")
@@ -134,6 +138,7 @@ class EvaluationOut(BaseModel):
         return cls(
             id=row.id,
             status=row.status,
+            status_text=status_words(row.status, progress.failed),
             suite=row.suite,
             base=row.request["base"],
             created_at=row.created_at,
@@ -172,6 +177,7 @@ class LeaderboardOut(LeaderboardAnswer):
 
     evaluation: str = Field(description="The evaluation's id.")
     status: str = Field(description="planned, running, finished, cancelled or failed: figures may still change.")
+    failed: int = Field(description="Images that could not be made or judged; they are in no rate.", examples=[0])
     audits: ResultsOut | None = Field(
         None, description="The rates after people's audits, beside the machine's; null while nobody has labelled."
     )

@@ -13,7 +13,7 @@ from service.database.models import Checkpoint, Contender, Evaluation
 from service.evaluations import repository
 from service.evaluations.counting import Counting
 from service.evaluations.estimates import LOOKED_AT, seconds_left
-from service.evaluations.executor import Progress, Status
+from service.evaluations.executor import Progress, Status, status_words
 from service.evaluations.requests import EvaluationRequest
 from service.evaluations.trust import unanswered_checks
 from service.rankings import CONTROL
@@ -88,7 +88,7 @@ def facts_of(state: EvaluationState, request: EvaluationRequest) -> dict[str, st
     """What was used to make and to judge the images, in words, by label."""
     generation = request.suite.generation
     facts = {
-        "evaluation": f"{state.evaluation.id}, {state.evaluation.status}",
+        "evaluation": f"{state.evaluation.id}, {status_words(state.evaluation.status, state.progress.failed)}",
         "generation": f"{generation.sampler}, {generation.schedule}, {generation.steps} steps, "
         f"guidance {generation.guidance:g}, {generation.width}x{generation.height}",
         "checkpoint scale": f"{request.scale:g}",

@@ -158,11 +158,14 @@ def read_wanted(
     """What a page is asked to show; where no scenario is named, the first one that asks for the check.
 
     Raises:
-        NotFound: there is no such scenario.
+        NotFound: there is no such scenario or state. Checks and runs are looked up with the cells.
     """
     known = [each.name for each in suite.scenarios]
     if scenario is not None and scenario not in known:
         raise NotFound(f"suite {suite.name} has no scenario {scenario!r}; it has {', '.join(known)}")
+    for state in states:
+        if state not in dict(STATE_WORDS):
+            raise NotFound(f"there is no state {state[:80]!r}; there are {', '.join(State)}")
     asking = [each.name for each in suite.scenarios if not check or check in each.checks]
     return Wanted(scenario or (asking or known)[0], check or None, tuple(states), tuple(runs))
 
@@ -195,7 +198,8 @@ def build_grid(space: Workspace, evaluation: EvaluationOut, suite: Suite, wanted
     seeds = space.cells.seeds(evaluation.id, suite, wanted.scenario)
     part = seeds[start : start + ROWS_AT_A_TIME]
     filters = CellFilter(scenarios=[wanted.scenario], seeds=part, check=wanted.check)
-    seen, _ = space.cells.page(evaluation.id, filters, limit=max(1, len(part) * len(every)))
+    asked = {CONTROL, *wanted.runs} if wanted.runs else None
+    seen, _ = space.cells.page(evaluation.id, filters, runs=asked, limit=max(1, len(part) * len(every)))
     tiles = [as_cell(each, wanted.states, ended=has_ended(evaluation)) for each in seen]
     rows = _rows(tiles, columns, part, start)
     runs = tuple(dict.fromkeys(each.run for each in every if each.run != CONTROL))

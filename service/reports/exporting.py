@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from service.errors import NotFound, TooLarge
+from service.evaluations.executor import status_words
 from service.reports.rendering import render_report
 from service.reports.views import MINIATURE, ReportImage, ReportView
 
@@ -94,7 +95,8 @@ def markdown(board: Mapping[str, Any], title: str, base: str) -> str:
         row += [f"{entry['fails']} of {measured}", _percent(entry["failure_rate"]), _range(entry["interval"])]
         row += [str(entry["images"] - measured), *(_share(entry["checks"].get(check)) for check in checks)]
         lines.append(f"| {' | '.join(row)} |")
-    lines += ["", f"Evaluation {board['evaluation']}, {board['status']}; base {_escaped(base)}.", ""]
+    status = status_words(board["status"], board["failed"])
+    lines += ["", f"Evaluation {board['evaluation']}, {status}; base {_escaped(base)}.", ""]
     return "\n".join(lines)
 
 

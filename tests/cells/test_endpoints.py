@@ -44,18 +44,36 @@ def test_every_cell_is_listed_once_in_pages(finished: Finished) -> None:
         ({"run": "control"}, 6),
         ({"run": "kk"}, 12),
         ({"run": ["kk", "control"]}, 18),
-        ({"run": "nobody"}, 0),
         ({"epoch": 8}, 6),
         ({"epoch": [4, 8], "scenario": "hug"}, 6),
         ({"scenario": "solo", "seed": [7, 13]}, 6),
-        ({"scenario": "nothing"}, 0),
         ({"state": "pending"}, 0),
         ({"check": "fusion"}, 9),
-        ({"check": "no-such-check"}, 0),
+        ({"seed": 12345}, 0),
+        ({"character": "Kei"}, 0),
     ],
 )
 def test_filters_narrow_the_list(finished: Finished, query: dict[str, Any], count: int) -> None:
     assert len(listed(finished, **query)) == count
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ({"run": "nobody"}, "has no run 'nobody'; it has control, kk"),
+        ({"run": ["kk", "nobody"]}, "has no run 'nobody'"),
+        ({"epoch": 5}, "has no epoch 5; it has 4, 8"),
+        ({"scenario": "nothing"}, "has no scenario 'nothing'; it has hug, solo"),
+        ({"check": "zz"}, "has no check 'zz'; it has ahoge_bleed, cast, fusion"),
+        ({"character": "Kay", "state": "fails"}, "has no character 'Kay'; it has Kei, Kana"),
+        ({"checkpoint": "5f0c"}, "has no checkpoint '5f0c'; it has "),
+    ],
+)
+def test_a_filter_for_what_is_not_there_says_what_is(finished: Finished, query: dict[str, Any], told: str) -> None:
+    client, address = finished
+    answer = client.get(f"{address}/cells", params=query)
+    assert answer.status_code == 422
+    assert told in answer.json()["detail"]
 
 
 def test_states_divide_the_cells_and_agree_with_what_is_shown(finished: Finished) -> None:

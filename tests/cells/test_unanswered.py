@@ -17,14 +17,14 @@ from service.settings import Settings
 from tests.pages.large import build, large_suite
 
 HOLDS = Finding("hands", Verdict.HOLDS, "d", "1", "Kei")
-NOBODY_LOOKED = Finding("limbs", Verdict.NOT_MEASURABLE, UNANSWERED, "1", reason="no detector")
+NOBODY_LOOKED = Finding("fusion", Verdict.NOT_MEASURABLE, UNANSWERED, "1", reason="no detector")
 
 
 @pytest.mark.parametrize(
     ("found", "check", "state"),
     [
         ((HOLDS, NOBODY_LOOKED), None, "holds"),
-        ((HOLDS, NOBODY_LOOKED), "limbs", "not_measurable"),
+        ((HOLDS, NOBODY_LOOKED), "fusion", "not_measurable"),
         ((NOBODY_LOOKED,), None, "not_measurable"),
     ],
     ids=["beside an answer", "asked for itself", "alone"],

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 import zipfile
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from benchmarks.fuzz_api.world import filled_app
 from service.access.keys import KeyRing
 from service.database.engine import Database
+from service.database.models import Detection
 from service.settings import Settings
 from service.suites import load_suite
 from tests.cli.test_commands import Captured, run
@@ -38,6 +41,19 @@ def test_the_newest_leaderboard_is_shown(capsys: Captured, data: Path) -> None:
     assert "fuzzed: finished" in capsys.readouterr().out
     assert run("leaderboard", "nothing", "--data-dir", data) == 1
     assert run("leaderboard", "--use", "nonsense", "--data-dir", data) == 1
+
+
+def test_a_finished_evaluation_whose_pictures_failed_says_so(capsys: Captured, data: Path, tmp_path: Path) -> None:
+    copied = tmp_path / "data"
+    shutil.copytree(data, copied)
+    database = Database(f"sqlite:///{copied / 'bleedcheck.db'}")
+    with database.transaction() as session:
+        broken = session.scalars(select(Detection)).first()
+        assert broken is not None
+        broken.findings, broken.failure, broken.verdicts = [], "out of memory", None
+    database.close()
+    assert run("leaderboard", "--data-dir", copied) == 0
+    assert "fuzzed: finished, 1 failed" in capsys.readouterr().out
 
 
 def test_nothing_evaluated_yet_says_how_to_begin(capsys: Captured, tmp_path: Path) -> None:

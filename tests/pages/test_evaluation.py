@@ -26,7 +26,7 @@ def board() -> dict[str, Any]:
     suite = load_suite("demo")
     outcomes = [image.outcome(suite.scenario(image.scenario).checks) for image in sample_images(suite)]
     found = answer(OutcomeTable.from_outcomes(outcomes), **ranking_arguments(suite))
-    return {"evaluation": "abc", "status": "finished", **found.model_dump(mode="json")}
+    return {"evaluation": "abc", "status": "finished", "failed": 0, **found.model_dump(mode="json")}
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +119,13 @@ def test_what_went_wrong_is_open_and_counted(tmp_path: Path, base: Path, loras: 
         assert 'id="troubles" hidden>' in before
         client.app.state.workspace.executor.run(evaluation)  # type: ignore[attr-defined]
         after = client.get(f"/evaluations/{evaluation}").text
-        assert "6 of 12 images judged, 6 failed" in after
+        assert "6 of 12 images judged" in after
+        for page in (after, client.get("/").text):
+            assert re.search(r'class="state finished marred"[^>]*>finished, 6 failed<', page)
+        assert client.get(f"/v1/evaluations/{evaluation}").json()["status_text"] == "finished, 6 failed"
+        assert client.get(f"/v1/evaluations/{evaluation}/leaderboard").json()["failed"] == 6
+        report = client.get(f"/v1/evaluations/{evaluation}/report", params={"format": "markdown"}).text
+        assert f"Evaluation {evaluation}, finished, 6 failed;" in report
         assert 'id="troubles" open>' in after
         assert "has changed since it was registered" in after
 

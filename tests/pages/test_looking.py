@@ -13,7 +13,8 @@ from markupsafe import escape
 
 from detectors import Finding, Severity, Verdict
 from service.cells.repository import CellFacts, CellRow, ImageFacts
-from service.cells.service import Place, SeenCell
+from service.cells.known import Place
+from service.cells.service import SeenCell
 from service.evaluations.schemas import EvaluationOut
 from service.evaluations.workspace import Workspace
 from service.pages.answers import ENDINGS

@@ -53,9 +53,9 @@ const show = (state) => {
   const changed = status !== live.dataset.status;
   live.dataset.status = status;
   live.hidden = status === "finished" && !progress.failed && !state.problems?.length;
-  part("state").textContent = status;
-  part("state").className = `state ${status}`;
-  part("counts").textContent = `${count(progress.judged)} of ${count(progress.total)} images judged${progress.generated > progress.judged ? `, ${count(progress.generated)} made` : ""}${progress.failed ? `, ${count(progress.failed)} failed` : ""}`;
+  part("state").textContent = state.status_text;
+  part("state").className = `state ${status}${progress.failed ? " marred" : ""}`;
+  part("counts").textContent = `${count(progress.judged)} of ${count(progress.total)} images judged${progress.generated > progress.judged ? `, ${count(progress.generated)} made` : ""}`;
   part("left").textContent = left(state);
   part("bar").max = progress.total;
   part("bar").value = progress.judged;
@@ -64,7 +64,7 @@ const show = (state) => {
   live.querySelector('[data-action="cancel"]').hidden = !OPEN.includes(status);
   live.querySelector('[data-action="resume"]').hidden = OPEN.includes(status) || live.hidden;
   if (changed && !OPEN.includes(status)) part("troubles").open = true;
-  if (changed) part("said").textContent = `The evaluation is ${status}.`;
+  if (changed) part("said").textContent = `The evaluation is ${state.status_text}.`;
   const due = performance.now() - drawn.at > REDRAW_MS && progress.judged > drawn.judged;
   if (due || (changed && progress.judged > 0)) redraw(state);
   if (!OPEN.includes(status)) stop();
