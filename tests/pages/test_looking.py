@@ -12,8 +12,8 @@ from fastapi.testclient import TestClient
 from markupsafe import escape
 
 from detectors import Finding, Severity, Verdict
-from service.cells.repository import CellFacts, CellRow, ImageFacts
 from service.cells.known import Place
+from service.cells.repository import CellFacts, CellRow, ImageFacts
 from service.cells.service import SeenCell
 from service.evaluations.schemas import EvaluationOut
 from service.evaluations.workspace import Workspace
