@@ -57,6 +57,16 @@ def toolkit_file(tmp_path: Path, components: dict[str, torch.nn.Module]) -> Path
     return path
 
 
+@pytest.fixture
+def sixteen_bit_file(tmp_path: Path, components: dict[str, torch.nn.Module]) -> Path:
+    """The same in bf16, as trainers save it."""
+    factors = random_factors(components, lambda name: name.component != "text_encoder")
+    path = tmp_path / "kei_epoch8.safetensors"
+    halves = {f"{n.component}.{n.path}": (down.bfloat16(), up.bfloat16()) for n, (down, up) in factors.items()}
+    write_anima_toolkit(path, halves, RANK, ALPHA)
+    return path
+
+
 def test_every_key_format_of_one_adapter_folds_to_the_same_weights(
     tmp_path: Path, components: dict[str, torch.nn.Module]
 ) -> None:
@@ -303,9 +313,9 @@ def _products_on_any_device(module: AdapterModule) -> torch.Tensor | None:
 
 
 def test_products_on_a_gpu_are_rounded_once_like_all_others(
-    toolkit_file: Path, components: dict[str, torch.nn.Module], monkeypatch: pytest.MonkeyPatch
+    sixteen_bit_file: Path, components: dict[str, torch.nn.Module], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    both = [(load_adapter(toolkit_file), 0.8), (load_adapter(toolkit_file), -0.3)]
+    both = [(load_adapter(sixteen_bit_file), 0.8), (load_adapter(sixteen_bit_file), -0.3)]
     for adapters in (both[:1], both):
         for one in components.values():
             one.to(torch.bfloat16)
@@ -325,13 +335,16 @@ def test_products_on_a_gpu_are_rounded_once_like_all_others(
         assert equal_to_the_bit(weights(components), weights(other))
 
 
-def test_what_is_no_plain_lora_of_16_bits_on_a_gpu_takes_the_usual_way(toolkit_file: Path) -> None:
-    assert all(exact_product(module) is None for module in load_adapter(toolkit_file).modules)
+def test_what_is_no_plain_lora_of_16_bits_on_a_gpu_takes_the_usual_way(
+    toolkit_file: Path, sixteen_bit_file: Path
+) -> None:
+    for path in (toolkit_file, sixteen_bit_file):  # on a CPU, both
+        assert all(exact_product(module) is None for module in load_adapter(path).modules)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_products_on_a_gpu_are_the_exact_sums_rounded_once(toolkit_file: Path) -> None:
-    module = load_adapter(toolkit_file).to(torch.device("cuda")).modules[0]
+def test_products_on_a_gpu_are_the_exact_sums_rounded_once(sixteen_bit_file: Path) -> None:
+    module = load_adapter(sixteen_bit_file).to(torch.device("cuda")).modules[0]
     product = exact_product(module)
     assert product is not None
     up, down = module.factors["up"].double(), module.factors["down"].double()
