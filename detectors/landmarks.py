@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +17,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.crops import Box
+from detectors.quieting import without_lines
 
 # Measured on drawings: a window three times as wide as the hand, enlarged, and a low confidence find most good hands.
 _REACH = 1.5
 _SIZE = 256
 _CONFIDENCE = 0.3
+# What TensorFlow Lite and MediaPipe say about every model of this kind, square pictures included; no switch of theirs
+# stops it.
+_NOISE = re.compile(
+    rb"WARNING: Read-only tensor #\d+ .* has an unaligned buffer|INFO: Created TensorFlow Lite XNNPACK delegate|"
+    rb"WARNING: (?:All log messages before absl::InitializeLog|Logging before InitGoogle)\(\)|"
+    rb"[WI]\d{4} .*(?:inference_feedback_manager|landmark_projection_calculator)\S*\.cc:\d+\]"
+)
+_BLANK = np.zeros((_SIZE, _SIZE, 3), np.uint8)
 
 
 @dataclass(frozen=True)
@@ -33,6 +43,7 @@ class Landmarks:
     def load(cls, bundle: Path) -> Landmarks:
         """Read ``hand_landmarker.task``."""
         os.environ.setdefault("GLOG_minloglevel", "2")
+        import mediapipe
         from mediapipe.tasks.python import BaseOptions
         from mediapipe.tasks.python.vision import HandLandmarker, HandLandmarkerOptions
 
@@ -41,7 +52,10 @@ class Landmarks:
             num_hands=1,
             min_hand_detection_confidence=_CONFIDENCE,
         )
-        landmarker = HandLandmarker.create_from_options(options)
+        with without_lines(_NOISE):
+            landmarker = HandLandmarker.create_from_options(options)
+            # Threads of its own are opened by the first picture at the latest, and have their say then.
+            landmarker.detect(mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=_BLANK))
         # Its own clean-up runs when the interpreter is half gone and prints a traceback: let it find nothing to do.
         atexit.register(setattr, landmarker, "_handle", None)
         return cls(landmarker)

@@ -14,7 +14,7 @@ import torch
 from service.checkpoints.adapter import Adapter
 from service.checkpoints.adapter_families import adapter_family
 from service.checkpoints.differences import add_difference, exact_product
-from service.checkpoints.header import read_header
+from service.checkpoints.header import Header, read_header
 from service.checkpoints.joined import cut, joined_problem, pieces_of
 from service.checkpoints.layout import ModuleLayout, difference_problem, read_layout
 from service.checkpoints.naming import TRANSFORMER, ModuleName, NameMap
@@ -184,8 +184,13 @@ class Folder:
             self._changed.discard(parameter)
 
 
-def check_fit(path: Path, components: Mapping[str, torch.nn.Module]) -> None:
+def check_fit(path: Path, components: Mapping[str, torch.nn.Module], *, header: Header | None = None) -> None:
     """Check from the header alone that every tensor of a file has a place in the base; the modules may be on `meta`.
+
+    Args:
+        path: the file.
+        components: of the base.
+        header: the file's, if it was read before.
 
     Raises:
         UnmappedKeys: some tensor has none, or another shape (first ten named).
@@ -193,7 +198,7 @@ def check_fit(path: Path, components: Mapping[str, torch.nn.Module]) -> None:
     """
     modules = _weighted_modules(components)
     names = _name_map(modules)
-    pieces = pieces_of(read_layout(read_header(path)), names, _outputs(modules))
+    pieces = pieces_of(read_layout(header or read_header(path)), names, _outputs(modules))
     _targets(path, [piece.layout for piece in pieces], names, modules)
 
 

@@ -94,11 +94,7 @@ def read_header(path: Path, *, empty_tensors: bool = False) -> Header:
     try:
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
-            start = file.read(8)
-            refuse_other_formats(path.name, start)
-            length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
-            if not 2 <= length <= min(MAX_HEADER_BYTES, size - 8):
-                _refuse(path, f"its header would be {length} bytes long (file: {size}, limit: {MAX_HEADER_BYTES})")
+            length = header_length(path, file.read(8), size)
             raw = file.read(length)
     except FileNotFoundError as error:
         raise NotFound(f"There is no file {path}.") from error
@@ -106,18 +102,66 @@ def read_header(path: Path, *, empty_tensors: bool = False) -> Header:
         _refuse(path, error.strerror or str(error))
     if len(raw) != length:
         _refuse(path, "it ends inside its header")
+    return _checked(path, raw, size, empty_tensors)
+
+
+def read_arriving_header(path: Path, size: int | None = None) -> Header | None:
+    """The header of a file that is still being written, as soon as it has come whole; ``None`` before.
+
+    Args:
+        path: the file, as much of it as there is.
+        size: bytes that the whole file will have; ``None`` if nobody said. The header's own size is then taken on
+            trust, and whether the data follow is seen when :func:`read_header` reads the whole file.
+
+    Raises:
+        UnreadableCheckpoint: as of :func:`read_header`.
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        start = file.read(8)
+        if len(start) < 8:
+            return None
+        length = header_length(path, start, size)
+        raw = file.read(length)
+    return _checked(path, raw, size, False) if len(raw) == length else None
+
+
+def header_length(path: Path, start: bytes, size: int | None) -> int:
+    """Bytes of the header, as the first 8 bytes of a file say.
+
+    Args:
+        path: the file, for messages.
+        start: its first 8 bytes.
+        size: bytes of the whole file; ``None`` if nobody said.
+
+    Raises:
+        UnreadableCheckpoint: they are those of another format, or the header would be too long.
+    """
+    refuse_other_formats(path.name, start)
+    length: int = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
+    room = MAX_HEADER_BYTES if size is None else min(MAX_HEADER_BYTES, size - 8)
+    if not 2 <= length <= room:
+        told = "" if size is None else f"file: {size}, "
+        _refuse(path, f"its header would be {length} bytes long ({told}limit: {MAX_HEADER_BYTES})")
+    return length
+
+
+def _checked(path: Path, raw: bytes, size: int | None, empty_tensors: bool) -> Header:
     entries = _parse(path, raw)
     metadata = _metadata(path, entries.pop("__metadata__", {}))
     if not entries:
         _refuse(path, "it holds no tensors")
     if len(entries) > MAX_TENSORS:
         _refuse(path, f"it lists {len(entries)} tensors (limit: {MAX_TENSORS})")
+    begin = 8 + len(raw)
     tensors = sorted(
-        (_entry(path, name, value, 8 + length, empty_tensors) for name, value in entries.items()),
+        (_entry(path, name, value, begin, empty_tensors) for name, value in entries.items()),
         key=lambda t: (t.begin, t.end),
     )
-    _check_offsets(path, tensors, 8 + length, size)
-    return Header(tuple(tensors), metadata, size, path.name)
+    end = _end_of(path, tensors, begin)
+    if size is not None and end != size:
+        _refuse(path, f"its tensors need {end} bytes and it has {size}: it is truncated or has bytes left over")
+    return Header(tuple(tensors), metadata, end, path.name)
 
 
 def refuse_other_formats(name: str, start: bytes) -> None:
@@ -194,11 +238,11 @@ def _naturals(value: Any) -> bool:
     return isinstance(value, list) and all(type(item) is int and 0 <= item < 2**63 for item in value)
 
 
-def _check_offsets(path: Path, tensors: list[TensorEntry], data_start: int, size: int) -> None:
+def _end_of(path: Path, tensors: list[TensorEntry], data_start: int) -> int:
+    """Where the last tensor ends; each begins where the one before ends."""
     position = data_start
     for tensor in tensors:
         if tensor.begin != position:
             _refuse(path, f"tensor {tensor.name[:80]!a} leaves a gap or overlaps another")
         position = tensor.end
-    if position != size:
-        _refuse(path, f"its tensors need {position} bytes and it has {size}: it is truncated or has bytes left over")
+    return position

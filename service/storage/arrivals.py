@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import shutil
-import struct
 import time
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from service.checkpoints.header import MAX_HEADER_BYTES, refuse_other_formats
 from service.errors import StorageFailed, TooLarge, UnreadableCheckpoint
+from service.storage.looking import PREFIX_BYTES, FirstLook
 
-_PREFIX_BYTES = 9
 _ABANDONED_S = 24 * 3600.0
 
 
@@ -23,16 +21,17 @@ class Arrival:
     Args:
         path: where it is written; the folder is made.
         limit: bytes that are taken at most.
+        look: at its beginning.
 
     Raises:
         StorageFailed: the disk is full or cannot be written.
     """
 
-    def __init__(self, path: Path, limit: int) -> None:
+    def __init__(self, path: Path, limit: int, look: FirstLook) -> None:
         self.path = path
         self.size = 0
         self._limit = limit
-        self._start = b""
+        self._look = look
         try:
             path.parent.mkdir(parents=True)
             self._file = path.open("wb")
@@ -44,16 +43,16 @@ class Arrival:
 
         Raises:
             TooLarge: more than the limit has come.
-            UnreadableCheckpoint: the first bytes already show that this is no safetensors file.
+            UnreadableCheckpoint, UnmappedKeys: its beginning already shows that it cannot be used.
         """
         self.size += len(chunk)
         if self.size > self._limit:
             raise TooLarge(f"the file is larger than the {self._limit} bytes that this server takes")
-        if len(self._start) < _PREFIX_BYTES:
-            self._start = (self._start + chunk)[:_PREFIX_BYTES]
-            self._look_at_start()
         try:
             self._file.write(chunk)
+            if self._look.is_due(self.size):
+                self._file.flush()
+                self._look.look(self.size)
         except OSError as error:
             raise _failed(error) from error
 
@@ -63,23 +62,13 @@ class Arrival:
         Raises:
             UnreadableCheckpoint: it is empty.
         """
-        if self.size < _PREFIX_BYTES:
+        if self.size < PREFIX_BYTES:
             told = f"only {self.size} bytes long" if self.size > 1 else "one byte long" if self.size else "empty"
             raise UnreadableCheckpoint(f"{self.path.name} is no safetensors file: it is {told}")
         try:
             self._file.close()
         except OSError as error:
             raise _failed(error) from error
-
-    def _look_at_start(self) -> None:
-        if len(self._start) < _PREFIX_BYTES:
-            return
-        refuse_other_formats(self.path.name, self._start)
-        (length,) = struct.unpack("<Q", self._start[:8])
-        if not 2 <= length <= MAX_HEADER_BYTES or self._start[8:] != b"{":
-            raise UnreadableCheckpoint(
-                f"{self.path.name} is no safetensors file: it does not begin with the length of a header and the header"
-            )
 
     def __enter__(self) -> Self:
         return self

@@ -20,6 +20,7 @@ from service.storage import repository
 from service.storage.arrivals import Arrival
 from service.storage.files import sha256_of
 from service.storage.fitting import check_fits
+from service.storage.looking import FirstLook
 
 RUN_NAME = re.compile(r"[\w][\w .+-]{0,99}")
 _FILE_NAME = re.compile(r"[\w][\w .+()-]{0,199}\.safetensors")
@@ -88,39 +89,47 @@ class CheckpointRegistry:
             check_fits(real, base)
         return self.register(run, info, epoch)
 
-    def arrival(self, run: str, file_name: str, limit: int) -> Arrival:
+    def arrival(
+        self, run: str, file_name: str, limit: int, *, size: int | None = None, base: str | None = None
+    ) -> Arrival:
         """Begin to take a file in pieces; :meth:`keep` ends it.
 
         Args:
             run: name of the run.
             file_name: the trainer's own name for the file.
             limit: bytes that are taken at most.
+            size: bytes that the whole file will have, if that was said.
+            base: the base model that every tensor must have a place in; ``None`` leaves that to the evaluation.
 
         Raises:
             InvalidInput: the run's or the file's name cannot be used.
             StorageFailed: the disk cannot be written.
         """
         checked_run_name(run)
-        return Arrival(self._folder / "incoming" / secrets.token_hex(8) / checked_file_name(file_name), limit)
+        path = self._folder / "incoming" / secrets.token_hex(8) / checked_file_name(file_name)
+        return Arrival(path, limit, FirstLook(path, size, base))
 
-    def keep(self, run: str, arrival: Arrival, epoch: int | None = None, base: str | None = None) -> Checkpoint:
+    def keep(self, run: str, arrival: Arrival, epoch: int | None = None) -> Checkpoint:
         """Check a file that has come whole, keep it under its hash, and register it.
 
         Args:
             run: name of the run.
             arrival: the file.
             epoch: the epoch, where the file itself does not say it.
-            base: the base model that every tensor must have a place in; ``None`` leaves that to the evaluation.
 
         Raises:
             UnreadableCheckpoint: it is no usable safetensors file.
-            UnmappedKeys: it does not fit the base.
         """
         arrival.close()
-        return self.keep_file(run, arrival.path, epoch, base)
+        return self.keep_file(run, arrival.path, epoch)  # that it fits the base was seen on the way
 
     def keep_file(self, run: str, path: Path, epoch: int | None = None, base: str | None = None) -> Checkpoint:
-        """The same for a file that lies alone in a folder of its own; the folder is moved."""
+        """The same for a file that lies alone in a folder of its own; the folder is moved.
+
+        Raises:
+            UnreadableCheckpoint: it is no usable safetensors file.
+            UnmappedKeys: it does not fit the ``base``, if one is given.
+        """
         info = inspect_checkpoint(path)
         if base is not None:
             check_fits(path, base)

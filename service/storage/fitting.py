@@ -8,9 +8,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from service.checkpoints.header import Header
 from service.checkpoints.recognising import MODELS
 from service.errors import MissingWeights
-from service.generation.bases import family_of, find_base
+from service.generation.bases import Found, family_of, find_base
 from service.generation.comfyui import is_comfyui
 from service.generation.families import Family
 from service.generation.folders import FolderBase
@@ -26,7 +27,7 @@ _ONE_AT_A_TIME = threading.Lock()
 """Files arrive in several threads, and diffusers' lazy modules cannot be imported for the first time by two at once."""
 
 
-def check_fits(path: Path, base: str) -> bool:
+def check_fits(path: Path, base: str, *, header: Header | None = None) -> bool:
     """Refuse a file unless every tensor has a place in the base.
 
     A base that is not on this machine yet cannot be asked; the evaluation refuses the file once it has fetched it.
@@ -34,6 +35,7 @@ def check_fits(path: Path, base: str) -> bool:
     Args:
         path: a LoRA file.
         base: "miniature", a diffusers folder, a hub name, or single files.
+        header: the file's, if it was read before.
 
     Returns:
         Whether the base could be asked.
@@ -50,37 +52,31 @@ def check_fits(path: Path, base: str) -> bool:
         return False
     from service.checkpoints import check_fit
 
+    with _ONE_AT_A_TIME:
+        parts = _parts(found)
+    if parts is None:
+        return False
+    check_fit(path, parts, header=header)
+    return True
+
+
+def _parts(found: Found) -> Mapping[str, torch.nn.Module] | None:
+    """The parts of a base that an adapter may change, without their weights; ``None`` if it was not fetched yet."""
     if isinstance(found, AnimaFiles):
         from service.generation.original.loading import outline
 
-        with _ONE_AT_A_TIME:
-            parts = outline(found)
-        check_fit(path, parts)
-        return True
+        return outline(found)
     if isinstance(found, FlowFiles):
         from service.generation.original.flow_loading import outline as flow_outline
 
-        with _ONE_AT_A_TIME:
-            parts = flow_outline(found)
-        check_fit(path, parts)
-        return True
+        return flow_outline(found)
     if isinstance(found, SDXLBase):
         from service.generation.sdxl_files import outline as sdxl_outline
 
-        check_fit(path, sdxl_outline(found))
-        return True
+        return sdxl_outline(found)
     if isinstance(found, FolderBase):
-        with _ONE_AT_A_TIME:
-            parts = _pipeline_outline(found)
-        check_fit(path, parts)
-        return True
-    folder = found.folder
-    if folder is None:
-        return False
-    with _ONE_AT_A_TIME:
-        outlined = _outline(folder)
-    check_fit(path, outlined)
-    return True
+        return _pipeline_outline(found)
+    return None if found.folder is None else _outline(found.folder)
 
 
 def family_to_ask(base: str) -> Family | None:

@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import IO
 
 from service.errors import Conflict, InvalidInput, NotFound, StorageFailed, TooLarge
+from service.storage.arrivals import clear_abandoned
 from service.storage.checkpoints import checked_file_name, checked_run_name
+from service.storage.looking import FirstLook
 
 _ID = re.compile(r"[0-9a-f]{16}")
 _FACTS = "upload.json"
@@ -40,17 +42,25 @@ class Partial:
 
 
 class Piece:
-    """The next bytes of an upload."""
+    """The next bytes of an upload.
 
-    def __init__(self, file: IO[bytes], room: int) -> None:
+    Args:
+        file: where they go, unbuffered.
+        room: bytes that it may have yet.
+        look: at the file's beginning.
+    """
+
+    def __init__(self, file: IO[bytes], room: int, look: FirstLook) -> None:
         self._file = file
         self._room = room
+        self._look = look
 
     def write(self, chunk: bytes) -> None:
         """Write the next bytes.
 
         Raises:
             TooLarge: they are more than the file was said to have; nothing of the chunk is kept.
+            UnreadableCheckpoint, UnmappedKeys: the file's beginning already shows that it cannot be used.
             StorageFailed: the disk is full or cannot be written.
         """
         if len(chunk) > self._room:
@@ -58,6 +68,7 @@ class Piece:
         self._room -= len(chunk)
         try:
             self._file.write(chunk)
+            self._look.look(self._file.tell())
         except OSError as error:
             raise StorageFailed(f"cannot keep the file: {error.strerror or error}; free some space, go on") from error
 
@@ -83,6 +94,7 @@ class PartialUploads:
             StorageFailed: the disk has no room for it.
         """
         partial = Partial(secrets.token_hex(8), checked_run_name(run), checked_file_name(filename), size, epoch)
+        clear_abandoned(self._folder)
         if size > self._limit:
             raise TooLarge(f"the file is larger than the {self._limit} bytes that this server takes")
         home = self._folder / partial.id
@@ -117,8 +129,14 @@ class PartialUploads:
         return self._home(partial.id) / partial.filename
 
     @contextmanager
-    def open(self, run: str, upload_id: str, offset: int) -> Iterator[Piece]:
+    def open(self, run: str, upload_id: str, offset: int, base: str | None = None) -> Iterator[Piece]:
         """Write behind what has come; one client at a time.
+
+        Args:
+            run: name of the run.
+            upload_id: which upload.
+            offset: where the next piece begins.
+            base: the base model that every tensor must have a place in; ``None`` leaves that to the evaluation.
 
         Raises:
             NotFound: there is no such upload.
@@ -134,7 +152,9 @@ class PartialUploads:
             if offset != come:
                 raise Conflict(f"this upload goes on at byte {come}, not {offset}")
             self._home(partial.id).touch()
-            yield Piece(file, partial.size - come)
+            look = FirstLook(self.path(partial), partial.size, base)
+            look.skip(come)
+            yield Piece(file, partial.size - come, look)
 
     def finish(self, partial: Partial) -> Path:
         """The whole file, alone in its folder.

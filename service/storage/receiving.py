@@ -35,10 +35,13 @@ async def from_body(
     if filename is None:
         raise InvalidInput("say the file's name: POST …/checkpoints?filename=keikana_v2_epoch148.safetensors")
     limit = space.settings.max_upload_bytes
-    with await run_in_threadpool(space.registry.arrival, run, filename, limit) as arrival:
+    declared = request.headers.get("content-length", "")
+    size = int(declared) if declared.isdigit() else None
+    base = space.settings.whole_base
+    with await run_in_threadpool(space.registry.arrival, run, filename, limit, size=size, base=base) as arrival:
         async for chunk in raw_body(request, limit):
             await run_in_threadpool(arrival.write, chunk)
-        return await run_in_threadpool(space.registry.keep, run, arrival, epoch, space.settings.whole_base)
+        return await run_in_threadpool(space.registry.keep, run, arrival, epoch)
 
 
 async def from_form(request: Request, space: Workspace, run: str, epoch: int | None) -> Checkpoint:
@@ -52,18 +55,28 @@ async def from_form(request: Request, space: Workspace, run: str, epoch: int | N
             break
     if form.name is None:
         raise InvalidInput("the form has no file; send it as a part with a file name")
-    with await run_in_threadpool(space.registry.arrival, run, form.name, limit) as arrival:
+    base = space.settings.whole_base
+    with await run_in_threadpool(space.registry.arrival, run, form.name, limit, base=base) as arrival:
         await run_in_threadpool(arrival.write, form.take())
         async for chunk in chunks:
             form.feed(chunk)
             await run_in_threadpool(arrival.write, form.take())
         if not form.finished:
             raise InvalidInput("the form ends too early")
-        return await run_in_threadpool(space.registry.keep, run, arrival, epoch, space.settings.whole_base)
+        return await run_in_threadpool(space.registry.keep, run, arrival, epoch)
 
 
 async def piece_into(request: Request, space: Workspace, run: str, upload_id: str, offset: int) -> None:
-    """Write the body behind what has come of an upload. What arrives is kept even if the connection breaks."""
-    with await run_in_threadpool(space.partial.open, run, upload_id, offset) as piece:
-        async for chunk in raw_body(request, space.settings.max_upload_bytes):
-            await run_in_threadpool(piece.write, chunk)
+    """Write the body behind what has come of an upload. What arrives is kept even if the connection breaks.
+
+    Raises:
+        InvalidInput: the file's beginning shows that it cannot be used; the upload is forgotten.
+    """
+    base = space.settings.whole_base
+    try:
+        with await run_in_threadpool(space.partial.open, run, upload_id, offset, base) as piece:
+            async for chunk in raw_body(request, space.settings.max_upload_bytes):
+                await run_in_threadpool(piece.write, chunk)
+    except InvalidInput:
+        await run_in_threadpool(space.partial.drop, upload_id)
+        raise

@@ -2,6 +2,8 @@
 import { bytes, explain, make } from "./common.js";
 
 const AT_A_TIME = 2;
+const LOOK_BYTES = 64;
+const MOST_HEADER_BYTES = 1n << 24n;
 const drop = document.getElementById("drop");
 const list = document.getElementById("uploads");
 const status = document.getElementById("upload-status");
@@ -46,28 +48,50 @@ const settle = (entry, kind, text) => {
   }
 };
 
-const send = (entry) =>
+// One request. fetch cannot tell how much of a body has gone out.
+const transfer = (method, address, type, body, onProgress) =>
   new Promise((resolve) => {
-    const query = new URLSearchParams({ filename: entry.file.name });
-    if (entry.epoch !== "" && entry.known === null) query.set("epoch", entry.epoch);
-    const request = new XMLHttpRequest(); // fetch cannot tell how much of a body has gone out
-    request.open("POST", `/v1/runs/${encodeURIComponent(entry.run)}/checkpoints?${query}`);
-    request.setRequestHeader("content-type", "application/octet-stream");
-    request.upload.addEventListener("progress", (event) => {
-      entry.row.bar.value = event.lengthComputable ? (100 * event.loaded) / event.total : 0;
-      entry.row.words.textContent = event.loaded === event.total ? "being checked" : `${bytes(event.loaded)} of ${bytes(event.total)} sent to run ${entry.run}`;
-    });
-    const over = () => {
-      if (request.status === 201 || request.status === 200) {
-        const checkpoint = JSON.parse(request.responseText);
-        runs.add(checkpoint.run);
-        settle(entry, "kept", `Run ${checkpoint.run}: ${facts(checkpoint)}`);
-      } else settle(entry, "refused", explain(request.responseText, request.status));
-      resolve();
-    };
-    request.addEventListener("loadend", over);
-    request.send(entry.file);
+    const request = new XMLHttpRequest();
+    request.open(method, address);
+    request.setRequestHeader("content-type", type);
+    if (onProgress) request.upload.addEventListener("progress", onProgress);
+    request.addEventListener("loadend", () => resolve({ good: request.status === 200 || request.status === 201, status: request.status, text: request.responseText }));
+    request.send(body);
   });
+
+// Bytes of the file's header, as its first eight say; of a file that is none, enough to see that.
+const headerSize = async (file) => {
+  const start = new DataView(await file.slice(0, 8).arrayBuffer());
+  const length = start.byteLength === 8 ? start.getBigUint64(0, true) : 0n;
+  return Math.min(file.size, length < MOST_HEADER_BYTES ? 8 + Number(length) : LOOK_BYTES);
+};
+
+// The header goes first: a browser hears no answer before all of a body has gone out, and a wrong file may be large.
+const send = async (entry) => {
+  const { file, run } = entry;
+  const wanted = { filename: file.name, size: file.size };
+  if (entry.epoch !== "" && entry.known === null) wanted.epoch = Number(entry.epoch);
+  const uploads = `/v1/runs/${encodeURIComponent(run)}/uploads`;
+  let answer = await transfer("POST", uploads, "application/json", JSON.stringify(wanted));
+  if (answer.good) {
+    const address = `${uploads}/${JSON.parse(answer.text).id}`;
+    const piece = (from, to) =>
+      transfer("PATCH", `${address}?offset=${from}`, "application/octet-stream", file.slice(from, to), (event) => {
+        const gone = Math.min(file.size, from + event.loaded);
+        entry.row.bar.value = (100 * gone) / file.size;
+        entry.row.words.textContent = gone === file.size ? "being checked" : `${bytes(gone)} of ${bytes(file.size)} sent to run ${run}`;
+      });
+    const begin = await headerSize(file);
+    answer = await piece(0, begin);
+    if (answer.good && begin < file.size) answer = await piece(begin, file.size);
+    if (!answer.good && answer.status !== 422) transfer("DELETE", address, "application/json"); // a refused one is gone
+  }
+  if (answer.good) {
+    const { checkpoint } = JSON.parse(answer.text);
+    runs.add(checkpoint.run);
+    settle(entry, "kept", `Run ${checkpoint.run}: ${facts(checkpoint)}`);
+  } else settle(entry, "refused", explain(answer.text, answer.status));
+};
 
 const work = async () => {
   if (busy >= AT_A_TIME || !waiting.length) return;
