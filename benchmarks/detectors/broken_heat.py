@@ -16,6 +16,7 @@ from typing import Any
 
 from benchmarks.detectors.cases import case_of
 from benchmarks.detectors.labelled import looks_at_labelled
+from benchmarks.detectors.sets import Pictures, add_pictures
 from benchmarks.labelling.compare import truths
 from benchmarks.labelling.labels import BROKEN
 from detectors import Verdict
@@ -55,7 +56,7 @@ def counts(looks: Sequence[Look], thresholds: Thresholds) -> tuple[int, int, int
     return hits, alarms, missed
 
 
-def measure(weights: Path, pictures: Path, images: int, device: str) -> list[dict[str, Any]]:
+def measure(weights: Path, pictures: Pictures, images: int, device: str) -> list[dict[str, Any]]:
     """For each candidate how the check does on the labelled pictures that settle thresholds, and on clean drawings."""
     stored = Thresholds.load(weights)
     try:
@@ -65,7 +66,8 @@ def measure(weights: Path, pictures: Path, images: int, device: str) -> list[dic
     sight = Sight.load(weights, bundle, replace(stored, broken_heat=min(CANDIDATES)), device)
     looks = [
         (context, {name: answer in BROKEN for check, name, answer in truths(faults, context) if check == "hands"})
-        for faults, _, context in looks_at_labelled(sight, pictures)
+        for (faults, ends), context in looks_at_labelled(sight, pictures)
+        if ends is not None
     ]
     alarms = dict.fromkeys(CANDIDATES, 0)
     for start in range(0, images, 8):
@@ -87,7 +89,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.detectors.broken_heat", description=__doc__)
     parser.add_argument("--weights", type=Path, default=shipped_folder(), help="folder with the trained networks")
-    parser.add_argument("--pictures", type=Path, required=True, help="generated pictures of the labelled set")
+    add_pictures(parser, required=True)
     parser.add_argument("--images", type=int, default=600, help="clean validation drawings")
     parser.add_argument("--device", default="cpu")
     options = parser.parse_args(arguments)

@@ -1,6 +1,7 @@
 """``python -m benchmarks.detectors.calibrate``: measure where scores become verdicts, on validation drawings.
 
-All thresholds but ``broken_heat``, which ``python -m benchmarks.detectors.broken_heat`` settles afterwards.
+All thresholds but ``broken_heat``, which ``python -m benchmarks.detectors.broken_heat`` settles afterwards; where there
+are labelled pictures of broken models, ``python -m benchmarks.detectors.settle`` chooses anew what they tell better.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from benchmarks.detectors.cases import case_of
 from benchmarks.detectors.labelled import looks_at_labelled
-from benchmarks.detectors.samples import OPEN, SCORED, Samples, gather, gather_labelled
+from benchmarks.detectors.samples import OPEN, SCORED, Samples, gather, gather_ends
+from benchmarks.detectors.sets import Pictures, add_pictures
 from detectors.sight import Sight
 from detectors.thresholds import FILE, Thresholds
 from detectors.vocabulary import HAND_STATES
@@ -34,7 +36,7 @@ _TOLERATED, _OF = 2, 100
 _SMALL_SHARE = 0.002
 
 
-def best_threshold(scores: ArrayLike, true: ArrayLike) -> tuple[float, float]:
+def best_threshold(scores: ArrayLike, true: ArrayLike, lowest: float = 0.0) -> tuple[float, float]:
     """The score that separates best by F1: the middle of the widest stretch that two mistakes tell apart.
 
     A network that separates well leaves a wide range of thresholds that serve equally on drawings. Its middle is far
@@ -43,6 +45,7 @@ def best_threshold(scores: ArrayLike, true: ArrayLike) -> tuple[float, float]:
     Args:
         scores: 0..1.
         true: what they ought to say.
+        lowest: what the threshold has to be above.
 
     Returns:
         Threshold and its F1. Without a true sample nothing can be measured: (1.0, nan).
@@ -50,7 +53,7 @@ def best_threshold(scores: ArrayLike, true: ArrayLike) -> tuple[float, float]:
     >>> best_threshold([0.1] * 8 + [0.3] * 4 + [0.9] * 8, [False] * 8 + [True] * 12)
     (0.2, 1.0)
     """
-    return _middle(scores, true, 0.0)
+    return _middle(scores, true, 0.0, lowest)
 
 
 def precise_threshold(scores: ArrayLike, true: ArrayLike, least: float = _PRECISION) -> tuple[float, float]:
@@ -64,14 +67,14 @@ def precise_threshold(scores: ArrayLike, true: ArrayLike, least: float = _PRECIS
     return _middle(scores, true, least)
 
 
-def _middle(scores: ArrayLike, true: ArrayLike, least: float) -> tuple[float, float]:
+def _middle(scores: ArrayLike, true: ArrayLike, least: float, lowest: float = 0.0) -> tuple[float, float]:
     values, wanted = np.asarray(scores, float), np.asarray(true, bool)
     if not wanted.any():
         return 1.0, float("nan")
     order = np.argsort(-values, kind="stable")
     values, wanted = values[order], wanted[order]
     hits, taken = np.cumsum(wanted), np.arange(1, len(values) + 1)
-    below = np.append(values[1:], 0.0)
+    below = np.maximum(np.append(values[1:], 0.0), lowest)
     f1 = np.where((values > below) & (hits / taken >= least), 2 * hits / (taken + wanted.sum()), -1.0)
     if f1.max() < 0:
         return 1.0, 0.0
@@ -142,11 +145,11 @@ def _second_opinion(
 
 
 def measure(
-    weights: Path, count: int, seed: int, device: str, pictures: Path | None = None
+    weights: Path, count: int, seed: int, device: str, pictures: Pictures | None = None
 ) -> tuple[Thresholds, dict[str, Any]]:
     """Look at ``count`` validation drawings, every other one degraded, and settle the thresholds.
 
-    With a folder of ``pictures``, also at the validation part of the labelled set that is there to learn from.
+    With ``pictures``, also at the validation part of the labelled sets that are there to learn from.
     """
     import torch
 
@@ -172,9 +175,10 @@ def measure(
         if start % 80 == 0:
             print(f"{start + len(cases)}/{count} drawings, {time.monotonic() - started:.0f}s", file=sys.stderr)
     generated = 0
-    for faults, ends, context in looks_at_labelled(sight, pictures) if pictures else ():
-        gather_labelled(samples, faults, ends, context)
-        generated += 1
+    for (_, ends), context in looks_at_labelled(sight, pictures or {}):
+        if ends is not None:
+            gather_ends(samples, ends, context)
+            generated += 1
     thresholds, reached = settle(samples)
     notes = {"split": "validation", "drawings": count, "seed": seed, "mediapipe": bundle is not None}
     if generated:
@@ -218,7 +222,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--images", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--pictures", type=Path, help="generated pictures of the labelled set, to settle by them too")
+    add_pictures(parser)
     parser.add_argument(
         "--only",
         nargs="+",

@@ -102,10 +102,10 @@ class Objective:
 
 
 def often_broken(labelled: Labelled) -> Tensor:
-    """How often each labelled picture is picked, (N,): those with a broken hand more often."""
+    """How often each labelled picture is picked, (N,): those with a broken hand more often, without labels never."""
     present, state = labelled.ends[..., 0] > 0, labelled.ends[..., 1].long()
     broken = (present & ((state == HAND_STATES.index("fused")) | (state == HAND_STATES.index("lost")))).any(1)
-    return 1.0 + 2.0 * broken.float()
+    return labelled.handed * (1.0 + 2.0 * broken.float())
 
 
 def shares(drawings: Drawings) -> Tensor:

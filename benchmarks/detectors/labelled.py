@@ -17,10 +17,11 @@ from PIL import Image
 from torch import Tensor
 
 from benchmarks.detectors.augment import Warp, degrade
+from benchmarks.detectors.sets import SUITE, Answers, Pictures, labelled_cells, read_answers
 from benchmarks.detectors.store import HANDS, OCCLUDED, PEOPLE, SIDE
-from benchmarks.labelling.cells import LabelledCell, read_cells
+from benchmarks.labelling.cells import LabelledCell
 from benchmarks.labelling.compare import from_left
-from benchmarks.labelling.ends import LabelledEnd, read_ends, read_labelled_ends
+from benchmarks.labelling.ends import LabelledEnd
 from benchmarks.labelling.labels import SIDES, completed
 from detectors import DetectorSet, open_detectors
 from detectors.context import Context
@@ -28,9 +29,6 @@ from detectors.sight import Sight
 from detectors.vocabulary import HAND_STATES
 from service.suites import load_suite
 
-SET = Path(__file__).parents[1] / "labelling" / "sets" / "learning"
-VALIDATION_SEED = 7004
-"""Pictures of this seed settle thresholds; the others are trained on."""
 MOST_ENDS = PEOPLE * HANDS
 _UNASKED = -1
 # Side of a hand as a share of its head's, for ends that no box was given for.
@@ -46,18 +44,25 @@ class Labelled:
         boxes: (N, PEOPLE, 4) of everybody seen, zeros for nobody.
         fused: (N,), 0 or 1.
         ends: (N, MOST_ENDS, 8): present, state (a place in ``HAND_STATES``, or :data:`OCCLUDED` where it is not
-            judged), box, and the middle of the owner's head.
+            judged), box, and the middle of the owner's head. All NaN where nobody labelled arms' ends.
+        model: (N,), which model made the picture.
     """
 
     images: Tensor
     boxes: Tensor
     fused: Tensor
     ends: Tensor
+    model: Tensor
 
     @property
     def count(self) -> int:
         """How many pictures there are."""
         return len(self.images)
+
+    @property
+    def handed(self) -> Tensor:
+        """Whether the arms' ends of each picture are labelled, (N,)."""
+        return ~torch.isnan(self.ends[:, 0, 0])
 
     def pick(self, amount: int, generator: torch.Generator, often: Tensor | None = None) -> Tensor:
         """Random indices, (amount,); with ``often`` (N,) of the CPU as often as that says."""
@@ -97,66 +102,42 @@ def softly_degraded(pictures: Tensor) -> Tensor:
     return torch.cat([degrade(pictures[:half], blotch=False), pictures[half:]]) if half else pictures
 
 
-def labelled_cells(folder: Path = SET, *, validation: bool) -> list[LabelledCell]:
-    """The pictures of :data:`VALIDATION_SEED`, or all others."""
-    cells = read_cells(folder / "cells.jsonl")
-    return [cell for cell in cells if (cell.seed == VALIDATION_SEED) == validation]
+def looks_at_labelled(sight: Sight, pictures: Pictures, batch: int = 8) -> Iterator[tuple[Answers, Context]]:
+    """For each picture that settles thresholds its answers, completed, and what is seen on it."""
+    for name, folder in pictures.items():
+        for answers, _, _, context in _looks(name, folder, sight, batch, validation=True):
+            yield (completed(answers[0]), answers[1]), context
 
 
-def read_faults(folder: Path = SET) -> dict[int, tuple[dict[str, str], list[LabelledEnd]]]:
-    """The set's labels by picture number."""
-    return read_labelled_ends(folder / "faults.csv", read_ends(folder / "ends.jsonl"))
-
-
-def looks_at_labelled(
-    sight: Sight, pictures: Path, batch: int = 8
-) -> Iterator[tuple[dict[str, str], list[LabelledEnd], Context]]:
-    """For each picture that settles thresholds its answers, its labelled ends, and what is seen on it."""
-    labels, suite = read_faults(), load_suite(str(SET / "suite.yaml"))
-    cells = [cell for cell in labelled_cells(validation=True) if cell.number in labels]
-    for start in range(0, len(cells), batch):
-        part = cells[start : start + batch]
-        images = [np.asarray(Image.open(pictures / cell.name).convert("RGB")) for cell in part]
-        contexts = sight.look(images, [suite.expectation(cell.scenario) for cell in part])
-        for cell, context in zip(part, contexts, strict=True):
-            yield completed(labels[cell.number][0]), labels[cell.number][1], context
-
-
-def load_labelled(pictures: Path, device: str, folder: Path = SET) -> Labelled:
-    """Read what there is to train on.
-
-    Args:
-        pictures: folder of the generated pictures.
-        device: where the tensors lie.
-        folder: ``cells.jsonl``, ``ends.jsonl``, ``faults.csv`` and ``suite.yaml``.
-    """
-    labels = read_faults(folder)
-    cells = [cell for cell in labelled_cells(folder, validation=False) if cell.number in labels]
-    return gather(cells, labels, pictures, open_detectors(device=device), folder / "suite.yaml", device)
-
-
-def gather(
-    cells: Sequence[LabelledCell],
-    labels: Mapping[int, tuple[Mapping[str, str], Sequence[LabelledEnd]]],
-    pictures: Path,
-    detectors: DetectorSet,
-    suite_file: Path,
-    device: str,
-    batch: int = 8,
-) -> Labelled:
-    """Look at every picture for its people, and put them beside the labels."""
-    suite = load_suite(str(suite_file))
+def load_labelled(pictures: Pictures, device: str) -> Labelled:
+    """Read what there is to train on; who is seen there is found by the detectors as shipped."""
+    detectors = open_detectors(device=device)
     rows: list[tuple[NDArray[np.generic], ...]] = []
-    for start in range(0, len(cells), batch):
-        part = cells[start : start + batch]
-        images = [np.asarray(Image.open(pictures / cell.name).convert("RGB")) for cell in part]
-        asked = [suite.expectation(cell.scenario) for cell in part]
-        for cell, image, context in zip(part, images, detectors.look(images, asked), strict=True):
-            rows.append((image, *_row(*labels[cell.number], context)))
+    models: dict[tuple[str, str], int] = {}
+    for name, folder in pictures.items():
+        for answers, cell, image, context in _looks(name, folder, detectors, validation=False):
+            model = models.setdefault((name, cell.run), len(models))
+            rows.append((image, *_row(*answers, context), np.asarray(model)))
     return Labelled(*(torch.from_numpy(np.stack(column)).to(device) for column in zip(*rows, strict=True)))
 
 
-def _row(faults: Mapping[str, str], ends: Sequence[LabelledEnd], context: Context) -> tuple[NDArray[np.generic], ...]:
+def _looks(
+    name: str, folder: Path, looking: Sight | DetectorSet, batch: int = 8, *, validation: bool
+) -> Iterator[tuple[Answers, LabelledCell, NDArray[np.uint8], Context]]:
+    """Each labelled picture of a set's one part with its answers and what is seen on it."""
+    labels, suite = read_answers(name), load_suite(str(SUITE))
+    cells = [cell for cell in labelled_cells(name, validation=validation) if cell.number in labels]
+    for start in range(0, len(cells), batch):
+        part = cells[start : start + batch]
+        images = [np.asarray(Image.open(folder / cell.name).convert("RGB")) for cell in part]
+        contexts = looking.look(images, [suite.expectation(cell.scenario) for cell in part])
+        for cell, image, context in zip(part, images, contexts, strict=True):
+            yield labels[cell.number], cell, image, context
+
+
+def _row(
+    faults: Mapping[str, str], ends: Sequence[LabelledEnd] | None, context: Context
+) -> tuple[NDArray[np.generic], ...]:
     boxes = np.zeros((PEOPLE, 4), np.float32)
     for place, person in enumerate(context.people[:PEOPLE]):
         boxes[place] = person.box
@@ -166,9 +147,11 @@ def _row(faults: Mapping[str, str], ends: Sequence[LabelledEnd], context: Contex
         for place, person in enumerate(seen):
             if person.head:
                 heads[place] = person.head.box
-    asked = "fusion" in context.expectation.checks
+    # Where there are no two people, nobody can be fused and the check does not ask.
+    asked = "fusion" in context.expectation.checks and faults["people"] not in ("0", "1")
     fused = np.int64(("no", "yes").index(faults["fusion"]) if asked and faults["fusion"] in ("no", "yes") else _UNASKED)
-    return boxes, np.asarray(fused), _ends(ends, heads)
+    found = np.full((MOST_ENDS, 8), np.nan, np.float32) if ends is None else _ends(ends, heads)
+    return boxes, np.asarray(fused), found
 
 
 def _ends(ends: Sequence[LabelledEnd], heads: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -10,9 +10,7 @@ import numpy as np
 from benchmarks.detectors.cases import Case
 from benchmarks.detectors.matching import ends_met, hands_met, people_met
 from benchmarks.detectors.truths import drawn
-from benchmarks.labelling.compare import truths
 from benchmarks.labelling.ends import LabelledEnd
-from benchmarks.labelling.labels import Row
 from detectors.assignment import probability
 from detectors.checks import Check, EyeBleed, Face, FollowThrough, Ghost, Identity, Limbs, OutfitBleed
 from detectors.checks.bleed import foreign_values
@@ -142,8 +140,8 @@ def _gather_hands(samples: Samples, case: Case, context: Context) -> None:
                 samples.add("hand", (hand.heat + hand.seen) / 2, False)
 
 
-def gather_labelled(samples: Samples, faults: Row, ends: Sequence[LabelledEnd], context: Context) -> None:
-    """Compare one look at a labelled generated picture with its labels: hands and contact."""
+def gather_ends(samples: Samples, ends: Sequence[LabelledEnd], context: Context) -> None:
+    """Compare one look at a labelled generated picture with its labelled arms' ends."""
     boxes = [end.box or _around(end.point) for end in ends]
     met = ends_met(context, boxes)
     for end, k in zip(ends, met, strict=True):
@@ -158,9 +156,6 @@ def gather_labelled(samples: Samples, faults: Row, ends: Sequence[LabelledEnd], 
             samples.add("heat", hand.heat, False)
             if HAND_STATES[int(np.argmax(hand.states))] != "lost":
                 samples.add("hand", (hand.heat + hand.seen) / 2, False)
-    truth = {(check, name): answer for check, name, answer in truths(faults, context)}
-    if context.contact and ("fusion", None) in truth:
-        samples.add("fused_bodies", context.contact.fused, truth["fusion", None] == "fails")
 
 
 def _around(point: tuple[float, float]) -> Box:

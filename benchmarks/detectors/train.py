@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from benchmarks.detectors.sets import add_pictures, pictures_flags
+
 MODELS = ("people", "heads", "hands", "contact", "likeness", "bodies", "faces")
 # Pictures or crops a step and highest learning rate on a GPU.
 _SETTINGS = {
@@ -54,9 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--device", default=None, help="cuda or cpu; cuda where there is one")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--start", type=Path, help="go on from the weights of this folder, more gently")
-    parser.add_argument(
-        "--pictures", type=Path, help="generated pictures of the labelled set that is there to learn from"
-    )
+    add_pictures(parser)
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS), help="with all: which ones")
     return parser
 
@@ -127,9 +127,11 @@ def _train_all(options: argparse.Namespace) -> None:
     flags += ["--drawings", str(options.drawings), "--size", options.size, "--seed", str(options.seed)]
     if options.device:
         flags += ["--device", options.device]
-    for name in ("batch", "start", "pictures"):
+    for name in ("batch", "start"):
         if getattr(options, name):
             flags += [f"--{name}", str(getattr(options, name))]
+    if options.pictures:
+        flags += pictures_flags(options.pictures)
     logs = options.data / "logs"
     for folder in (options.out, logs):
         folder.mkdir(parents=True, exist_ok=True)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from benchmarks.detectors import contact, hands
 from benchmarks.detectors.augment import Motion, Warp
-from benchmarks.detectors.labelled import MOST_ENDS, SET, Labelled, labelled_cells, read_faults
+from benchmarks.detectors.labelled import MOST_ENDS, Labelled
 from benchmarks.detectors.store import OCCLUDED, PEOPLE, SIDE, Drawings
-from benchmarks.labelling.cells import read_cells
 from detectors.vocabulary import HAND_STATES
 
 
@@ -24,7 +25,7 @@ def labelled() -> Labelled:
     boxes = torch.zeros(4, PEOPLE, 4)
     boxes[:, 0], boxes[:, 1] = torch.tensor([20.0, 20, 120, 220]), torch.tensor([110.0, 20, 220, 220])
     images = torch.from_numpy(rng.integers(0, 255, (4, SIDE, SIDE, 3), dtype=np.uint8))
-    return Labelled(images, boxes, torch.tensor([0, 1, 0, -1]), ends)
+    return Labelled(images, boxes, torch.tensor([0, 1, 0, -1]), ends, torch.tensor([0, 0, 1, 0]))
 
 
 def test_a_hidden_end_is_neither_judged_nor_denied(labelled: Labelled) -> None:
@@ -51,18 +52,26 @@ def test_networks_learn_from_drawings_and_labelled_pictures_in_one_batch(
     assert all(torch.isfinite(p.grad).all() for p in network.parameters() if p.grad is not None)
 
 
-def test_pictures_nobody_was_sure_of_are_not_picked(drawings: Drawings, labelled: Labelled) -> None:
+def test_fused_pictures_are_picked_half_of_the_time_and_doubtful_ones_never(
+    drawings: Drawings, labelled: Labelled
+) -> None:
     often = contact.Objective(drawings, 8, labelled=labelled).often
     assert often is not None
-    assert often.tolist() == [1, 2, 1, 0]
+    assert often.tolist() == [0.5, 1, 0.5, 0]
 
 
-def test_the_shipped_labels_are_whole_and_kept_apart_from_what_is_tested_on() -> None:
-    labels = read_faults()
-    training = {cell.number for cell in labelled_cells(validation=False)}
-    settling = {cell.number for cell in labelled_cells(validation=True)}
-    assert len(training & labels.keys()) > 400
-    assert len(settling & labels.keys()) > 100
-    broken = SET.parent / "broken" / "cells.jsonl"
-    files = {cell.sha256 for cell in read_cells(broken)}
-    assert not files & {cell.sha256 for cell in read_cells(SET / "cells.jsonl")}
+def test_a_model_with_many_pictures_does_not_drown_the_others(labelled: Labelled) -> None:
+    one = replace(labelled, fused=torch.tensor([1, 1, 1, 1, 1]), model=torch.tensor([0, 0, 0, 0, 1]))
+    often = contact.often_fused(replace(one, images=torch.zeros(5, 1, 1, 3, dtype=torch.uint8)))
+    assert often[:4].sum().item() == pytest.approx(2 * often[4].item())
+    assert often.sum().item() == pytest.approx(1)
+
+
+def test_hands_are_never_learnt_from_pictures_without_labelled_ends(drawings: Drawings, labelled: Labelled) -> None:
+    ends = labelled.ends.clone()
+    ends[1:3] = torch.nan
+    some = replace(labelled, ends=ends)
+    assert hands.often_broken(some).tolist() == [3, 0, 0, 3]
+    objective = hands.Objective(drawings, 8, labelled=some)
+    picked = some.pick(200, objective.generator, objective.often)
+    assert set(picked.tolist()) == {0, 3}
