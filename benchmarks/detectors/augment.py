@@ -97,6 +97,14 @@ def degrade(pictures: Tensor, blotch: bool = True) -> Tensor:
     return (pictures + torch.randn_like(pictures) * strength).clamp(0, 1)
 
 
+def swap_colors(pictures: Tensor) -> Tensor:
+    """Red, green and blue change places in a third of the pictures: few models wear few clothes before few backgrounds.
+
+    For networks that ask whether things run into each other, not what colour they are.
+    """
+    return _some(pictures, 1 / 3, lambda some: some[:, torch.randperm(3, device=some.device)])
+
+
 def _some(pictures: Tensor, share: float, change: Callable[[Tensor], Tensor]) -> Tensor:
     """Apply ``change`` to a random share of the batch; the number is fixed so that shapes stay the same."""
     amount = round(len(pictures) * share)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from benchmarks.detectors.augment import Motion, Warp, degrade
+from benchmarks.detectors.augment import Motion, Warp, degrade, swap_colors
 from benchmarks.detectors.fitting import Losses
 from benchmarks.detectors.labelled import Labelled, softly_degraded
 from benchmarks.detectors.store import PEOPLE, SIDE, Drawings, boxes_of
@@ -20,8 +20,8 @@ from detectors.vocabulary import CONTACT_MAPS
 FIELDS = ("labels", "contact")
 _MOTION = Motion(zoom=0.15, shift=0.05, turn=0.12)
 # Share of a batch that is labelled generated pictures, where there are any. Each of those few is seen hundreds of
-# times: so they are moved farther than drawings and their windows lie farther off, and as two labellers disagree about
-# one in thirteen, none is learnt as certain.
+# times: so they are moved farther than drawings, their windows lie farther off and some change colours; and as two
+# labellers disagree about one in thirteen, none is learnt as certain.
 _GENERATED = 0.4
 _FAR = Motion(zoom=0.25, shift=0.08, turn=0.25, bend=3.0)
 _OFF, _FAR_OFF = 3.0, 6.0
@@ -91,7 +91,7 @@ class Objective:
         """Crops of labelled pictures, and whether they are fused."""
         index = labelled.pick(self.generated, self.generator, self.often)
         warp = Warp.random(self.generated, SIDE, self.drawings.device, _FAR)
-        pictures = softly_degraded(warp.colors(labelled.pictures(index)))
+        pictures = swap_colors(softly_degraded(warp.colors(labelled.pictures(index))))
         found = labelled.boxes[index]
         moved = warp.boxes(found, SIDE).clamp(0, SIDE) * (found[..., 2:3] > found[..., :1])
         rows = torch.arange(self.generated, device=self.drawings.device)

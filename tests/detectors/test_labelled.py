@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from benchmarks.detectors import bodies, contact, hands
-from benchmarks.detectors.augment import Motion, Warp
+from benchmarks.detectors.augment import Motion, Warp, swap_colors
 from benchmarks.detectors.labelled import MOST_ENDS, Labelled
 from benchmarks.detectors.store import OCCLUDED, PEOPLE, SIDE, Drawings
 from detectors.vocabulary import HAND_STATES
@@ -68,6 +68,15 @@ def test_a_model_with_many_pictures_does_not_drown_the_others(labelled: Labelled
     often = contact.often_fused(replace(one, images=torch.zeros(5, 1, 1, 3, dtype=torch.uint8)))
     assert often[:4].sum().item() == pytest.approx(2 * often[4].item())
     assert often.sum().item() == pytest.approx(1)
+
+
+def test_colours_change_places_and_nothing_else_does() -> None:
+    torch.manual_seed(0)
+    pictures = torch.rand(9, 3, 8, 8)
+    swapped = swap_colors(pictures)
+    changed = (swapped != pictures).flatten(1).any(1)
+    assert 0 < changed.sum() <= 3
+    assert torch.equal(swapped.sort(1).values, pictures.sort(1).values)
 
 
 def test_hands_are_never_learnt_from_pictures_without_labelled_ends(drawings: Drawings, labelled: Labelled) -> None:
