@@ -27,7 +27,7 @@ Domains derive their own errors from these. The detectors know nothing of the se
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -147,6 +147,34 @@ class StorageFailed(BleedcheckError):
 
 # Errors that were foreseen: their message is for people, and they have a status.
 KNOWN = (BleedcheckError, DetectorError)
+
+
+NAMES_TOLD = 20
+"""Names that a message lists at most."""
+
+
+def refuse_unknown(owner: str, kind: str, asked: Collection[object] | None, known: Collection[object]) -> None:
+    """Refuse a name that its owner does not have: a mistyped one is a mistake, and no empty result.
+
+    Args:
+        owner: whose names they are, in words.
+        kind: what is named, such as ``check``.
+        asked: the names that are asked for; ``None`` asks for none.
+        known: the names there are, in the order in which the message lists them.
+
+    Raises:
+        InvalidInput: one is not known; the message says which are.
+
+    >>> refuse_unknown("suite demo", "check", ["hand"], ["fusion", "hands"])
+    Traceback (most recent call last):
+    service.errors.InvalidInput: suite demo has no check 'hand'; it has fusion, hands
+    """
+    for name in asked or ():
+        if name not in known:
+            told = repr(name[:80]) if isinstance(name, str) else name
+            first = ", ".join(str(each) for each in list(known)[:NAMES_TOLD]) or "none"
+            more = f" and {len(known) - NAMES_TOLD} more" if len(known) > NAMES_TOLD else ""
+            raise InvalidInput(f"{owner} has no {kind} {told}; it has {first}{more}")
 
 
 def title_of(error: BleedcheckError | DetectorError) -> str:

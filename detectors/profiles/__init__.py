@@ -16,7 +16,7 @@ def profile_of(name: str) -> Profile:
         InvalidInput: there is none; names those there are.
     """
     if name not in PROFILES:
-        raise InvalidInput(f"There is no detector profile {name!r}. There is: {', '.join(PROFILES)}.")
+        raise InvalidInput(f"there is no detector profile {name!r}; there are {', '.join(PROFILES)}")
     return PROFILES[name]
 
 

@@ -133,11 +133,11 @@ class Profile:
         items = {name: entry(name) for name in absent}
         if self.ships:
             paths = ", ".join(str(path) for path in absent.values())
-            return f"The detector weights are not there: {paths}. Put the files there."
-        lines = [f"{item.source} as {absent[name]}" for name, item in items.items()]
+            return f"the detector weights are not there: {paths}; put the files there"
+        lines = [f"\n  {item.source} as {absent[name]}" for name, item in items.items()]
         return (
-            f"The profile {self.name} lacks {len(absent)} of its {len(self.weights)} model files. Run `bleedcheck "
-            f"weights fetch --profile {self.name}`, or save by hand: {'; '.join(lines)}."
+            f"the profile {self.name} lacks {len(absent)} of its {len(self.weights)} model files; run `bleedcheck "
+            f"weights fetch --profile {self.name}`, or save by hand:{''.join(lines)}"
         )
 
 

@@ -102,7 +102,7 @@ def entry(name: str) -> WeightFile:
         if item.name == name:
             return item
     known = ", ".join(item.name for item in MANIFEST)
-    raise UnknownWeights(f"There are no weights called {name!r}. Known: {known}.")
+    raise UnknownWeights(f"there are no weights {name!r}; there are {known}")
 
 
 def place(item: WeightFile) -> Path:

@@ -77,7 +77,7 @@ def _strata(
     strata: dict[Stratum, list[Unit]] = defaultdict(list)
     request = EvaluationRequest.restore(evaluation.request)
     suite = request.suite
-    if about in (FINDINGS, *{name for each in suite.scenarios for name in each.checks}):
+    if about in (FINDINGS, *suite.checks):
         check = None if about == FINDINGS else about
         for found in repository.findings(session, evaluation.id, check, suite.pinned_seeds):
             strata[found.verdict, found.contender].append((found.cell, found.check, found.character))
@@ -89,7 +89,7 @@ def _strata(
             if place.invalid is None and place.seed not in suite.pinned_seeds:
                 strata["", place.contender].append((place.cell, QUESTION, None))
     else:
-        checks = ", ".join(sorted({name for each in suite.scenarios for name in each.checks}))
+        checks = ", ".join(suite.checks)
         raise InvalidInput(f"{about!r} cannot be audited; choose {FINDINGS}, {PICTURE}, {QUESTION}, or one of {checks}")
     free = {name for name, item in known.items() if item.draw_id is None}
     return {

@@ -7,10 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from service.cells.repository import CellFilter
-from service.errors import InvalidInput
-
-TOLD = 20
-"""Names that a message lists at most."""
+from service.errors import refuse_unknown
 
 
 @dataclass(frozen=True)
@@ -70,14 +67,4 @@ class Known:
             ("epoch", epochs, self.epochs),
             ("checkpoint", checkpoints, self.checkpoints),
         ):
-            for name in asked or ():
-                if name not in known:
-                    told = repr(name[:80]) if isinstance(name, str) else name
-                    raise InvalidInput(f"evaluation {evaluation_id} has no {kind} {told}; it has {_listed(known)}")
-
-
-def _listed(names: Collection[Any]) -> str:
-    """Names for a message: the first ones, and how many more there are."""
-    first = ", ".join(str(name) for name in list(names)[:TOLD])
-    more = len(names) - TOLD
-    return f"{first} and {more} more" if more > 0 else first or "none"
+            refuse_unknown(f"evaluation {evaluation_id}", kind, asked, known)

@@ -97,7 +97,7 @@ def read_header(path: Path, *, empty_tensors: bool = False) -> Header:
             length = header_length(path, file.read(8), size)
             raw = file.read(length)
     except FileNotFoundError as error:
-        raise NotFound(f"There is no file {path}.") from error
+        raise NotFound(f"there is no file {path}") from error
     except OSError as error:
         _refuse(path, error.strerror or str(error))
     if len(raw) != length:

@@ -139,10 +139,10 @@ def scan_folder(
         UnreadableCheckpoint: a file cannot be used and `skipped` was not given.
     """
     if not folder.is_dir():
-        raise NotFound(f"There is no folder {folder}.")
+        raise NotFound(f"there is no folder {folder}")
     paths = [path for path in sorted(folder.rglob("*.safetensors")) if _wanted(path.relative_to(folder))]
     if not paths:
-        raise NotFound(f"There is no .safetensors file in {folder}.")
+        raise NotFound(f"there is no .safetensors file in {folder}")
     found: list[CheckpointInfo] = []
     for path in paths:
         try:

@@ -84,7 +84,7 @@ def read_layout(header: Header) -> tuple[ModuleLayout, ...]:
     )  # fmt: skip
     broken = [problem for layout in layouts if (problem := _factor_problem(layout))]
     if broken:
-        raise UnreadableCheckpoint(f"Factors do not fit each other in {len(broken)} modules: {'; '.join(broken[:10])}.")
+        raise UnreadableCheckpoint(f"factors do not fit each other in {len(broken)} modules: {'; '.join(broken[:10])}")
     return layouts
 
 

@@ -23,6 +23,7 @@ from service.audits.questions import FINDINGS, PICTURE
 from service.audits.results import AuditResults, CheckResult
 from service.audits.tables import read_table, write_table
 from service.cli.printing import print_json, say
+from service.cli.working import newest
 from service.errors import InvalidInput
 from service.evaluations.workspace import Workspace
 from service.rankings import percent
@@ -204,8 +205,7 @@ def _scores(space: Workspace, options: CalibrateOptions) -> tuple[list[Any], str
         raise InvalidInput("say where the labels come from: --labels FILE.csv or --evaluation ID")
     if options.labels is not None:
         return read_scores(options.labels), f"labels in {options.labels.name}"
-    evaluation = options.evaluation or ""
-    space.audits.items(evaluation, limit=1)  # says so where there is no such evaluation
+    evaluation = newest(space, options.evaluation)
     with space.database.reading() as session:
         return audited_scores(session, evaluation), f"audits of evaluation {evaluation}"
 

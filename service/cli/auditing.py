@@ -11,12 +11,10 @@ from service.cli.options import DataDir, Json
 
 audits_app = typer.Typer(rich_markup_mode=None)
 
-Evaluation = Annotated[str, typer.Argument(help="The evaluation's id.")]
-
 
 @audits_app.command()
 def audit(
-    evaluation: Evaluation,
+    evaluation: Annotated[str | None, typer.Argument(help="The evaluation's id. [default: the newest]")] = None,
     labels: Annotated[Path | None, typer.Option(help="Take in the labels of this filled CSV table.")] = None,
     draw: Annotated[int | None, typer.Option(min=1, help="Draw so many items at random to judge.")] = None,
     out: Annotated[
@@ -40,16 +38,16 @@ def audit(
 
     \b
     Examples:
-      bleedcheck audit 8d3c4b1f0a9e --draw 30 --out labels.csv
-      bleedcheck audit 8d3c4b1f0a9e --labels labels.csv --results
+      bleedcheck audit --draw 30 --out labels.csv
+      bleedcheck audit --labels labels.csv --results
       bleedcheck audit 8d3c4b1f0a9e --draw 24 --question "Is all lettering real?" --out labels.csv
     """
     from service.cli.audit_work import AuditOptions, run_audit
-    from service.cli.working import opened
+    from service.cli.working import newest, opened
 
     options = AuditOptions(labels, draw, out, "question" if question else about, question, seed, person, results)
     with opened(data_dir) as space:
-        run_audit(space, evaluation, options, json)
+        run_audit(space, newest(space, evaluation), options, json)
 
 
 @audits_app.command()
@@ -58,7 +56,9 @@ def calibrate(
         Path | None, typer.Option(help="CSV with check, character, score, label: from known truth or exported audits.")
     ] = None,
     evaluation: Annotated[str | None, typer.Option(help="Use the audits of this evaluation.")] = None,
-    check: Annotated[list[str] | None, typer.Option(help="Only this check. Can be given several times.")] = None,
+    check: Annotated[
+        list[str] | None, typer.Option(metavar="CHECK", help="Only this check. Can be given several times.")
+    ] = None,
     precision: Annotated[
         float, typer.Option(help="Share of what is called a failure that must be one, above 0.5 and at most 1.")
     ] = 0.95,

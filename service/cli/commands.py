@@ -24,6 +24,7 @@ Examples:
   bleedcheck demo
   bleedcheck evaluate ./my-run --suite keikana --base ./anima --with turbo.safetensors:1.0 --epochs 120-150
   bleedcheck inspect ./my-run/keikana_epoch148.safetensors
+  bleedcheck evaluations
   bleedcheck compare v1 v2
   bleedcheck report --format zip
   bleedcheck serve
@@ -148,6 +149,7 @@ def evaluate(
     from service.cli.printing import say
     from service.cli.working import answer, chosen_suite, opened, registered
     from service.evaluations.asking import make_request, until_what
+    from service.evaluations.ranked_by import ranking_arguments
 
     settings: dict[str, Any] = {"base": base, "device": device, "dtype": dtype, "detector_profile": profile}
     settings |= {"text_encoder": text_encoder, "text_encoder_2": text_encoder_2, "vae": vae, "tokenizers": tokenizers}
@@ -183,6 +185,7 @@ def evaluate(
             until=until_what(until),
             max_images=max_images,
         )
+        ranking_arguments(wanted, use)  # an unknown use is refused before anything is measured or made
         options = PlanOptions(plan, full, max_hours, price, all_epochs=epochs is not None, all_seeds=seeds is not None)
         chosen = planned(space, request, checkpoints, options, as_json=json)
         if chosen is not None:

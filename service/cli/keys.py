@@ -12,7 +12,12 @@ from service.cli.options import DataDir, Json
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="Keys that let clients in, needed as soon as the server listens for others than this machine.",
+    help="""Keys that let clients in, needed as soon as the server listens for others than this machine.
+
+\b
+Examples:
+  bleedcheck keys create --name laptop
+  bleedcheck keys list""",
 )
 
 
@@ -48,8 +53,9 @@ def list_keys(data_dir: DataDir = None, json: Json = False) -> None:
     """List the keys there are, revoked ones too. The keys themselves are not kept.
 
     \b
-    Example:
+    Examples:
       bleedcheck keys list
+      bleedcheck keys list --json
     """
     from service.cli.printing import print_json, print_table
     from service.cli.working import opened
@@ -59,6 +65,9 @@ def list_keys(data_dir: DataDir = None, json: Json = False) -> None:
     if json:
         fields = ("id", "name", "scope", "created_at", "revoked_at")
         print_json({"keys": [{field: getattr(row, field) for field in fields} for row in rows]})
+        return
+    if not rows:
+        typer.echo("no keys yet; `bleedcheck keys create --name NAME` makes one")
         return
     print_table(
         ("id", "name", "scope", "made", "revoked"),
@@ -75,8 +84,9 @@ def revoke(
     """End a key, and every session that was opened with it.
 
     \b
-    Example:
+    Examples:
       bleedcheck keys revoke 5b0b6f0f
+      bleedcheck keys revoke 5b0b6f0f --json
     """
     from service.cli.printing import print_json
     from service.cli.working import opened

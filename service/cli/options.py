@@ -23,7 +23,11 @@ Base = Annotated[
 ]
 With = Annotated[
     list[str] | None,
-    typer.Option("--with", help="A fixed LoRA under the swept one, as FILE:SCALE. Can be given several times."),
+    typer.Option(
+        "--with",
+        metavar="FILE:SCALE",
+        help="A fixed LoRA under the swept one, such as a speed LoRA. Can be given several times.",
+    ),
 ]
 Profile = Annotated[str | None, typer.Option(help="Detector profile: miniature, anime or photo.")]
 WeightsDir = Annotated[

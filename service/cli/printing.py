@@ -143,7 +143,7 @@ def print_pairs(report: PairReport, out: Path) -> None:
         swapped = ", exchanged" if pair.swapped else ""
         print(f"{pair.path.name}: {pair.left.name} + {pair.right.name}{swapped}; alike {pair.similarity:.2f}")
     for path, reason in report.skipped:
-        say(f"{path.name} is left out: {reason}")
+        say(f"{path.parent.name}/{path.name} is left out: {reason}")
     for warning in report.warnings:
         say(warning)
     print(f"{len(report.pairs)} pictures in {out}; pairs are {report.share:.1%} of the training set")
@@ -155,11 +155,15 @@ def print_weights(rows: Sequence[Mapping[str, Any]]) -> None:
     for name in ("name", "profile", "size", "licence", "there", "path or source"):
         table.add_column(name, overflow="fold")
     for row in rows:
-        place = row["path"] if row["present"] else f"{row['source']} -> {row['path']}"
+        place = row["path"] if row["present"] else row["source"]
         about = "" if row["size_is_exact"] else "about "
-        size = f"{about}{row['size'] / 1e6:.3g} MB" if row["size"] else ""
+        size = f"{about}{max(row['size'] / 1e6, 0.01):.3g} MB" if row["size"] else ""
         table.add_row(row["name"], row["profile"], size, row["licence"], "yes" if row["present"] else "no", place)
-    _console().print(table)
+    console = _console()
+    console.print(table)
+    for profile in dict.fromkeys(row["profile"] for row in rows if not row["present"]):
+        option = "" if profile == "any" else f" --profile {profile}"
+        console.print(Text(f"`bleedcheck weights fetch{option}` gets what is missing of {profile}."))
 
 
 def _row(rank: str, entry: Mapping[str, Any], poses: bool, unverified: Collection[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""``bleedcheck leaderboard``, ``compare`` and ``report``: reading what was evaluated."""
+"""``bleedcheck evaluations``, ``leaderboard``, ``compare`` and ``report``: reading what was evaluated."""
 
 from __future__ import annotations
 
@@ -8,13 +8,45 @@ from typing import Annotated, Any, Literal
 import typer
 
 from service.cli.options import DataDir, Json
-from service.errors import StorageFailed
+from service.errors import StorageFailed, refuse_unknown
 
 app = typer.Typer(rich_markup_mode=None)
 
 Evaluation = Annotated[str | None, typer.Argument(help="The evaluation's id. [default: the newest]")]
 EvaluationOption = Annotated[str | None, typer.Option(help="The evaluation's id. [default: the newest]")]
 Epoch = Annotated[int | None, typer.Option(min=0, help="Only this epoch. [default: all that both have]")]
+
+
+@app.command("evaluations")
+def list_evaluations(
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many at most.")] = 20,
+    data_dir: DataDir = None,
+    json: Json = False,
+) -> None:
+    """List the evaluations there are, newest first: their ids, and how far each is.
+
+    \b
+    Examples:
+      bleedcheck evaluations
+      bleedcheck evaluations --limit 5 --json
+    """
+    from service.cli.printing import print_json, print_table
+    from service.cli.working import opened
+    from service.evaluations.schemas import EvaluationOut
+
+    with opened(data_dir) as space:
+        rows = [EvaluationOut.of(space.evaluations.state(each.id)) for each in space.evaluations.page(None, limit)]
+    if json:
+        print_json({"evaluations": [each.model_dump(mode="json") for each in rows]})
+    elif not rows:
+        typer.echo("nothing has been evaluated here yet; start with `bleedcheck demo` or `bleedcheck evaluate`")
+    else:
+        lines = []
+        for each in rows:
+            runs = ", ".join(dict.fromkeys(checkpoint.run for checkpoint in each.checkpoints))
+            judged = f"{each.progress.judged} of {each.progress.total}"
+            lines.append((each.id, each.suite, each.base, runs, each.status_text, judged))
+        print_table(("id", "suite", "base", "runs", "state", "images judged"), lines)
 
 
 @app.command()
@@ -59,7 +91,9 @@ def compare(
     second_epoch: Epoch = None,
     evaluation: EvaluationOption = None,
     second_evaluation: Annotated[str | None, typer.Option(help="The second one's evaluation, if another.")] = None,
-    check: Annotated[list[str] | None, typer.Option(help="Only these checks. Several are fine.")] = None,
+    check: Annotated[
+        list[str] | None, typer.Option(metavar="CHECK", help="Only these checks. Several are fine.")
+    ] = None,
     limit: Annotated[int, typer.Option(min=0, max=1000, help="How many flipped images to name.")] = 10,
     data_dir: DataDir = None,
     json: Json = False,
@@ -174,6 +208,10 @@ def conclude(
         with opened(data_dir) as space:
             state = space.evaluations.state(newest(space, evaluation))
             images = space.evaluations.images(state.evaluation)
+            suite = space.cells.request(state.evaluation.id).suite
+        refuse_unknown(f"suite {suite.name}", "scenario", [scenario], [each.name for each in suite.scenarios])
+        refuse_unknown(f"scenario {scenario}", "check", [check], suite.scenario(scenario).checks)
+        refuse_unknown("the evaluation", "run", [run], list(dict.fromkeys(each.run for each in images)))
         judged = OutcomeTable.from_outcomes(image.outcome() for image in images)
         found = concluded(judged, run, scenario, check)
     else:

@@ -25,10 +25,12 @@ def serve(
     device: Device = None,
     dtype: Dtype = None,
     allow_folder: Annotated[
-        list[Path] | None, typer.Option(help="Folder whose files clients may register by path. Several are fine.")
+        list[Path] | None,
+        typer.Option(metavar="FOLDER", help="Folder whose files clients may register by path. Several are fine."),
     ] = None,
     allow_host: Annotated[
-        list[str] | None, typer.Option(help="Host name to answer to, besides loopback's; clients then need a key.")
+        list[str] | None,
+        typer.Option(metavar="HOST", help="Host name to answer to, besides loopback's; clients then need a key."),
     ] = None,
     data_dir: DataDir = None,
 ) -> None:
@@ -100,5 +102,7 @@ def doctor(
     if json:
         print_json({"ok": not missing, "findings": [each.to_json() for each in findings]})
     else:
-        print_table(("", "", "what to do"), [(each.state, f"{each.name}: {each.told}", each.cure) for each in findings])
+        print_table(
+            ("state", "what", "what to do"), [(each.state, f"{each.name}: {each.told}", each.cure) for each in findings]
+        )
     raise typer.Exit(1 if missing else 0)

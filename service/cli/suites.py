@@ -11,7 +11,15 @@ import typer
 from service.cli.options import DataDir, Json
 
 app = typer.Typer(
-    no_args_is_help=True, rich_markup_mode=None, help="Suites: what is generated of every checkpoint and looked at."
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="""Suites: what is generated of every checkpoint and looked at.
+
+\b
+Examples:
+  bleedcheck suite list
+  bleedcheck suite new my-pair.yaml
+  bleedcheck suite validate my-pair.yaml""",
 )
 
 _LOOKS = "What it owns, as hair_color=blonde,hair_length=long,ahoge=no,eye_color=blue,outfit=red blazer."
@@ -22,8 +30,9 @@ def list_suites(data_dir: DataDir = None, json: Json = False) -> None:
     """List the built-in suites and those that were handed in over the API.
 
     \b
-    Example:
+    Examples:
       bleedcheck suite list
+      bleedcheck suite list --json
     """
     from service.cli.printing import print_json, print_table
     from service.cli.working import opened
@@ -100,7 +109,9 @@ def validate(
     if json:
         print_json({"valid": True, "errors": [], "name": suite.name, "cells": len(suite.cells())})
     else:
-        typer.echo(f"{suite.name} {suite.version}: {len(suite.cells())} images of each checkpoint")
+        typer.echo(
+            f"{file} is a suite: {suite.name}, version {suite.version}, {len(suite.cells())} images a checkpoint"
+        )
 
 
 @app.command()

@@ -6,13 +6,18 @@ from typing import Annotated
 
 import typer
 
+from service.cli.options import Json
+
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="The detectors' model files: what there is, where it comes from, and fetching what is not shipped.",
-)
+    help="""The detectors' model files: what there is, where it comes from, and fetching what is not shipped.
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+\b
+Examples:
+  bleedcheck weights list
+  bleedcheck weights fetch --profile anime""",
+)
 
 
 @app.command("list")
@@ -42,7 +47,7 @@ def list_weights(
 @app.command("fetch")
 def fetch_weights(
     names: Annotated[
-        list[str] | None, typer.Argument(help="Names from the list; all of the profile by default.")
+        list[str] | None, typer.Argument(metavar="NAME", help="From the list; by default all of the profile.")
     ] = None,
     profile: Annotated[str, typer.Option(help="Detector profile whose files are fetched.")] = "miniature",
     json: Json = False,
@@ -59,20 +64,23 @@ def fetch_weights(
       bleedcheck weights fetch hand_landmarker
     """
     from detectors.profiles import profile_of
-    from detectors.weights import listing
+    from detectors.weights import entry, listing
     from service.cli.printing import print_json
     from service.cli.working import fetch_all
 
+    for name in names or ():
+        entry(name)  # an unknown one is refused before any is fetched
     chosen = profile_of(profile)
     ours = (*chosen.weights, *chosen.optional)
-    paths = fetch_all(names or [row["name"] for row in listing() if row["name"] in ours and not row["present"]])
+    wanted = names or [row["name"] for row in listing() if row["name"] in ours and not row["present"]]
+    paths = fetch_all(wanted) if wanted else {}
     if json:
         print_json({"fetched": paths})
     else:
         for name, path in paths.items():
             typer.echo(f"{name}: {path}")
         if not paths:
-            typer.echo("everything is there")
+            typer.echo(f"every model file of the profile {profile} is there")
 
 
 @app.command("path")
@@ -105,8 +113,9 @@ def trust_weights(
     """Take a model file as it is from now on, after you have replaced it on purpose.
 
     \b
-    Example:
+    Examples:
       bleedcheck weights trust anime_head
+      bleedcheck weights trust wd_tagger --json
     """
     from detectors.weights import entry, find, record
     from service.cli.printing import print_json

@@ -49,7 +49,10 @@ def newest(space: Workspace, evaluation_id: str | None) -> str:
         NotFound: there is none.
     """
     if evaluation_id is not None:
-        return space.evaluations.state(evaluation_id).evaluation.id
+        try:
+            return space.evaluations.state(evaluation_id).evaluation.id
+        except NotFound as error:
+            raise NotFound(f"{error}; `bleedcheck evaluations` lists those there are") from None
     for evaluation in space.evaluations.page(None, 1):
         return evaluation.id
     raise NotFound("nothing has been evaluated here yet; start with `bleedcheck demo` or `bleedcheck evaluate`")

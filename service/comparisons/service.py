@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from service.errors import InvalidInput, NotFound
+from service.errors import InvalidInput, NotFound, refuse_unknown
 from service.evaluations.requests import EvaluationRequest
 from service.evaluations.service import EvaluationService
 from service.rankings import CONTROL, Flip, OutcomeTable, compare_runs, flipped
@@ -74,12 +74,14 @@ def compare(
 
     Raises:
         NotFound: there is no such evaluation, or no such run in it.
-        InvalidInput: both sides are the same, or of different suites.
+        InvalidInput: both sides are the same, or of different suites, or these know no such check or scenario.
     """
     if first == second:
         raise InvalidInput("both sides are the same; name two runs, two epochs, or two evaluations")
     suites = [_suite(evaluations, side) for side in (first, second)]
     _check_alike(*suites)
+    refuse_unknown(f"suite {suites[0].name}", "check", checks, suites[0].checks)
+    refuse_unknown(f"suite {suites[0].name}", "scenario", scenarios, [each.name for each in suites[0].scenarios])
     one, two = (_images(evaluations, side, scenarios) for side in (first, second))
     epochs = first.epoch is None and second.epoch is None and CONTROL not in (first.run, second.run)
     names = ("first", "second")

@@ -106,9 +106,9 @@ def compose_pairs(
     """
     _check_folders(left_folder, right_folder, out_folder)
     if count < 1:
-        raise InvalidInput("State a count of at least 1.")
+        raise InvalidInput("the count has to be at least 1")
     if size is not None and min(size) < 64:
-        raise InvalidInput("Pictures have to be at least 64x64.")
+        raise InvalidInput("pictures have to be at least 64x64")
     skipped: list[tuple[Path, str]] = []
     (firsts, first_captions), (seconds, second_captions) = (
         _read_folder(folder, skipped) for folder in (left_folder, right_folder)
@@ -121,7 +121,7 @@ def compose_pairs(
     matches = match_pictures(firsts, seconds, -(-count // 2) if swap else count, rng)
     if not matches:
         raise InvalidInput(
-            f"No picture of {left_folder} goes with one of {right_folder}: " + _reasons(skipped, firsts, seconds)
+            f"no picture of {left_folder} goes with one of {right_folder}: " + _reasons(skipped, firsts, seconds)
         )
     out_folder.mkdir(parents=True, exist_ok=True)
     pairs = tuple(
@@ -136,19 +136,19 @@ def compose_pairs(
 def _check_folders(left: Path, right: Path, out: Path) -> None:
     for folder in (left, right):
         if not folder.is_dir():
-            raise NotFound(f"There is no folder {folder}.")
+            raise NotFound(f"there is no folder {folder}")
     resolved = [folder.resolve() for folder in (left, right, out)]
     if len(set(resolved)) < 3:
-        raise InvalidInput("The two characters' folders and the output folder have to be three different ones.")
+        raise InvalidInput("the two characters' folders and the output folder have to be three different ones")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InvalidInput(f"{out} is not empty. Choose a new folder, so that nothing is written over.")
+        raise InvalidInput(f"{out} is not empty; choose a new folder, so that nothing is written over")
 
 
 def _read_folder(folder: Path, skipped: list[tuple[Path, str]]) -> tuple[list[SoloPicture], list[Caption]]:
     """The usable pictures of a folder, and the captions of all its solo pictures."""
     paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES)
     if not paths:
-        raise NotFound(f"There are no pictures in {folder}.")
+        raise NotFound(f"there are no pictures in {folder}")
     pictures: list[SoloPicture] = []
     captions: list[Caption] = []
     for path in paths:
@@ -186,7 +186,7 @@ def _found_trigger(own: list[Caption], others: list[Caption], folder: Path, opti
     trigger = infer_trigger(own, others)
     if trigger is None:
         raise InvalidInput(
-            f"No tag marks all captions in {folder} and none of the other folder's; state the trigger with {option}."
+            f"no tag marks all captions in {folder} and none of the other folder's; state the trigger with {option}"
         )
     return trigger
 
@@ -271,8 +271,8 @@ def _scaled(figure: Figure, tall: float) -> tuple[NDArray[np.float32], NDArray[n
 
 def _reasons(skipped: list[tuple[Path, str]], firsts: list[SoloPicture], seconds: list[SoloPicture]) -> str:
     if firsts and seconds:
-        return "one side shows whole figures only, the other only figures cut off below."
-    return f"{len(skipped)} pictures could not be used; the first: {skipped[0][0].name}, {skipped[0][1]}."
+        return "one side shows whole figures only, the other only figures cut off below"
+    return f"{len(skipped)} pictures could not be used; the first: {skipped[0][0].name}, {skipped[0][1]}"
 
 
 def _warnings(
@@ -280,11 +280,11 @@ def _warnings(
 ) -> tuple[str, ...]:
     warnings = []
     if len(pairs) < count:
-        warnings.append(f"Only {len(pairs)} of {count} pictures were made: there are no more different matches.")
+        warnings.append(f"only {len(pairs)} of {count} pictures were made: there are no more different matches")
     if share > UNTESTED_SHARE:
         warnings.append(
-            f"Pairs are {share:.0%} of the training pictures; shares above {UNTESTED_SHARE:.0%} are untested."
+            f"pairs are {share:.0%} of the training pictures; shares above {UNTESTED_SHARE:.0%} are untested"
         )
     if skipped:
-        warnings.append(f"{len(skipped)} pictures were left out; the reasons are listed.")
+        warnings.append(f"{len(skipped)} pictures were left out; the reasons are listed")
     return tuple(warnings)

@@ -19,6 +19,7 @@ from service.generation.original import is_single_file, whole_paths
 from service.generation.port import GenerationSettings
 from service.settings import IMAGES_PREFIX, Settings
 from service.storage import repository
+from service.storage.checkpoints import no_such_run
 from service.storage.fitting import family_to_ask, trained_on_another
 from service.suites import Suite
 
@@ -37,7 +38,7 @@ def select_checkpoints(
     with space.database.reading() as session:
         for run in runs:
             if repository.find_run(session, run) is None:
-                raise NotFound(f"there is no run {run!r}")
+                raise no_such_run(session, run)
             members = repository.list_checkpoints(session, run)
             found |= {each.id: each for each in members if wanted is None or each.epoch in wanted}
         for identifier in checkpoints:

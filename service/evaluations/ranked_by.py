@@ -20,7 +20,7 @@ def ranking_arguments(suite: Suite, use: str = "all") -> dict[str, Any]:
     Raises:
         InvalidInput: there is no such use.
     """
-    checks = {check for scenario in suite.scenarios for check in scenario.checks}
+    checks = set(suite.checks)
     try:
         wanted = parse_use(use, checks)
     except UnknownUse as error:

@@ -279,7 +279,11 @@ def pick_device(name: str) -> torch.device:
         device = torch.device(name)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise UnusableSettings(f"device {name!r} cannot be used here: {str(error).splitlines()[0]}") from error
+        known = name.partition(":")[0] in ("cpu", "cuda", "mps")  # of any other name torch lists two dozen it knows
+        why = f": {str(error).splitlines()[0]}" if known else ""
+        raise UnusableSettings(
+            f"device {name!r} cannot be used here{why}; write auto, cpu, cuda, cuda:1 or mps"
+        ) from error
     return device
 
 

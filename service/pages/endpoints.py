@@ -177,7 +177,7 @@ def show_audit(
     return page(
         "audit-results.html.j2" if part else "audit.html.j2",
         **_of_evaluation(space, evaluation_id, "audit")[0],
-        checks=sorted({name for scenario in suite.scenarios for name in scenario.checks}),
+        checks=suite.checks,
         results=space.audits.results(evaluation_id),
     )
 

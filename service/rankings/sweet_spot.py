@@ -185,10 +185,9 @@ def _changes(ranking: Ranking, chosen: LeaderboardEntry, scenarios: Sequence[Sce
             (entry for entry in ranking.recommendation.tied_with if (entry.failure_rate or 1) < bounds[1]), None
         )
         if worst is not None:
-            yield (
-                f"If all of its {chosen.tally.not_measurable} images that could not be judged failed, {worst.label} "
-                "would be ahead: judge them by eye."
-            )
+            count = chosen.tally.not_measurable
+            which, them = ("its one image", "it") if count == 1 else (f"all of its {count} images", "them")
+            yield f"If {which} that could not be judged failed, {worst.label} would be ahead: judge {them} by eye."
 
 
 FAILURES = (Severity.CLEAR, Severity.FUSED, Severity.LOST)

@@ -11,11 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
 
 from service.checkpoints import CheckpointInfo, inspect_checkpoint, scan_folder
 from service.database.engine import Database
 from service.database.models import Checkpoint
-from service.errors import BleedcheckError, CheckpointChanged, Conflict, InvalidInput, NotAllowed, NotFound
+from service.errors import NAMES_TOLD, BleedcheckError, CheckpointChanged, Conflict, InvalidInput, NotAllowed, NotFound
 from service.storage import repository
 from service.storage.arrivals import Arrival
 from service.storage.files import sha256_of
@@ -24,6 +25,12 @@ from service.storage.looking import FirstLook
 
 RUN_NAME = re.compile(r"[\w][\w .+-]{0,99}")
 _FILE_NAME = re.compile(r"[\w][\w .+()-]{0,199}\.safetensors")
+
+
+def no_such_run(session: Session, run: str) -> NotFound:
+    """The error for a run that is not there; it names those that are."""
+    known = ", ".join(each.name for each in repository.list_runs_after(session, "", NAMES_TOLD))
+    return NotFound(f"there is no run {run[:100]!r}; {f'there are {known}' if known else 'there is none yet'}")
 
 
 class CheckpointRegistry:
@@ -171,7 +178,7 @@ class CheckpointRegistry:
         """
         with self._database.reading() as session:
             if repository.find_run(session, run) is None:
-                raise NotFound(f"there is no run {run[:100]!r}")
+                raise no_such_run(session, run)
             return list(repository.list_checkpoints(session, run))
 
     def run_names(self, after: str, limit: int) -> list[str]:

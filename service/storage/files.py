@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import tempfile
@@ -34,7 +35,8 @@ def whole_file(target: Path) -> Iterator[IO[bytes]]:
         temporary.replace(target)
         temporary = None
     except OSError as error:
-        raise StorageFailed(f"cannot write {target}: {error.strerror or error}; free some space and resume") from error
+        cure = "; free some space and go on" if error.errno == errno.ENOSPC else ""
+        raise StorageFailed(f"cannot write {target}: {error.strerror or error}{cure}") from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)

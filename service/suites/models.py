@@ -174,6 +174,11 @@ class Suite(Strict):
             raise RuleError(problems)
         return self
 
+    @property
+    def checks(self) -> tuple[str, ...]:
+        """Every check that a scenario asks for, in alphabetical order."""
+        return tuple(sorted({check for scenario in self.scenarios for check in scenario.checks}))
+
     def scenario(self, name: str) -> Scenario:
         """The scenario of that name.
 

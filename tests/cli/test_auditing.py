@@ -86,7 +86,7 @@ def test_calibrate_settles_keeps_and_forgets(tmp_path: Path, capsys: Captured) -
     [
         (["audit", "nothing"], "no evaluation nothing"),
         (["audit", "nothing", "--draw", "5"], "no evaluation nothing"),
-        (["audit", "nothing", "--labels", "missing.csv"], "cannot read missing.csv"),
+        (["audit", "nothing", "--labels", "missing.csv"], "no evaluation nothing"),
         (["calibrate"], "say where the labels come from"),
         (["calibrate", "--evaluation", "nothing"], "no evaluation nothing"),
         (["calibrate", "--labels", "missing.csv"], "missing.csv"),

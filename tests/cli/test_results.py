@@ -43,6 +43,37 @@ def test_the_newest_leaderboard_is_shown(capsys: Captured, data: Path) -> None:
     assert run("leaderboard", "--use", "nonsense", "--data-dir", data) == 1
 
 
+def test_evaluations_are_listed_and_a_wrong_id_says_how(capsys: Captured, data: Path, tmp_path: Path) -> None:
+    assert run("evaluations", "--data-dir", data, "--json") == 0
+    (known,) = said(capsys)["evaluations"]  # type: ignore[misc]
+    assert known["status_text"] == "finished"  # type: ignore[index]
+    assert run("evaluations", "--data-dir", data) == 0
+    assert known["id"] in capsys.readouterr().out  # type: ignore[index]
+    for command in ("leaderboard", "report", "audit"):
+        assert run(command, "nothing", "--data-dir", data) == 1
+        told = "there is no evaluation nothing; `bleedcheck evaluations` lists those there are"
+        assert told in capsys.readouterr().err
+    assert run("evaluations", "--data-dir", tmp_path) == 0
+    assert "start with `bleedcheck demo`" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        (["leaderboard", "--run", "v9"], "there is no run 'v9'; there are v1"),
+        (["compare", "control", "v1", "--check", "zz"], "suite fuzzed has no check 'zz'; it has "),
+        (["conclude", "--run", "v1", "--scenario", "zz", "--check", "cast"], "has no scenario 'zz'; it has "),
+        (["conclude", "--run", "v9", "--scenario", "{}", "--check", "cast"], "has no run 'v9'; it has control, v1"),
+        (["conclude", "--run", "v1", "--scenario", "{}", "--check", "zz"], "has no check 'zz'; it has "),
+    ],
+)
+def test_a_name_that_is_not_there_says_which_are(capsys: Captured, data: Path, asked: list[str], told: str) -> None:
+    assert run("evaluations", "--data-dir", data, "--json") == 0
+    scenario = said(capsys)["evaluations"][0]["scenarios"][0]  # type: ignore[index]
+    assert run(*(each.format(scenario) for each in asked), "--data-dir", data) == 1
+    assert told in capsys.readouterr().err
+
+
 def test_a_finished_evaluation_whose_pictures_failed_says_so(capsys: Captured, data: Path, tmp_path: Path) -> None:
     copied = tmp_path / "data"
     shutil.copytree(data, copied)
@@ -201,6 +232,6 @@ def test_a_hand_table_is_concluded_from(capsys: Captured, tmp_path: Path) -> Non
 
 
 def test_an_evaluation_is_concluded_from(capsys: Captured, data: Path) -> None:
-    asked = ("conclude", "--run", "v1", "--scenario", "nothing", "--check", "hands")
+    asked = ("conclude", "--run", "v1", "--scenario", "hug", "--check", "cast")
     assert run(*asked, "--data-dir", data, "--json") == 0
     assert said(capsys)["can"] == []

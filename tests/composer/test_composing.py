@@ -186,7 +186,7 @@ def test_no_pair_is_made_twice(folders: tuple[Path, Path, Path]) -> None:
     report = compose_pairs(*folders, 100, seed=1, swap=False)
     assert len(report.pairs) == 36
     assert len({(pair.left, pair.right) for pair in report.pairs}) == 36
-    assert any("Only 36 of 100" in warning for warning in report.warnings)
+    assert any("only 36 of 100" in warning for warning in report.warnings)
 
 
 def test_what_cannot_work_is_refused_before_anything_is_written(

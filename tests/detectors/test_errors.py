@@ -55,7 +55,7 @@ def test_a_refusal_is_one_line_on_the_command_line(capsys: pytest.CaptureFixture
         main(["weights", "fetch", "nothing"])
     assert ended.value.code == 1
     last = capsys.readouterr().err.splitlines()[-1]
-    assert last.startswith("bleedcheck: There are no weights called 'nothing'. Known: hand_landmarker")
+    assert last.startswith("bleedcheck: there are no weights 'nothing'; there are hand_landmarker")
 
 
 def test_a_refusal_is_recorded_without_its_kind() -> None:
