@@ -9,9 +9,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
+import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -120,12 +125,17 @@ def measure(weights: Path, pictures: Pictures, images: int, device: str, names: 
     return gathered
 
 
-def _drawings(sight: Sight, images: int, *, clean: bool) -> Iterable[tuple[Case, Context]]:
-    for start in range(0, images, 8):
-        cases = [case_of("validation", i, clean=clean) for i in range(start, min(start + 8, images))]
-        yield from zip(cases, sight.look([c.image for c in cases], [c.expectation for c in cases]), strict=True)
-        if start % 200 == 0:
-            print(f"{start + len(cases)}/{images} {'clean' if clean else 'other'} drawings", file=sys.stderr)
+def _drawings(sight: Sight, images: int, *, clean: bool) -> Iterator[tuple[Case, Context]]:
+    """Validation drawings and what is seen on them; drawn by all cores where there are many."""
+    draw = partial(case_of, "validation", clean=clean)
+    workers = min(os.cpu_count() or 1, images // 50)
+    with multiprocessing.get_context("spawn").Pool(workers) if workers > 1 else nullcontext() as pool:
+        drawn = pool.imap(draw, range(images), chunksize=8) if pool else map(draw, range(images))
+        for start in range(0, images, 8):
+            cases = list(islice(drawn, 8))
+            yield from zip(cases, sight.look([c.image for c in cases], [c.expectation for c in cases]), strict=True)
+            if start % 200 == 0:
+                print(f"{start + len(cases)}/{images} {'clean' if clean else 'other'} drawings", file=sys.stderr)
 
 
 def main(arguments: list[str] | None = None) -> None:
