@@ -120,8 +120,11 @@ def _base(settings: Settings) -> Iterator[Sign]:
     from service.generation.opening import rounding_notice
 
     base = settings.base
-    if base.startswith(IMAGES_PREFIX) or is_comfyui(base):
+    if base.startswith(IMAGES_PREFIX):
         yield Sign("base model", "note", f"{base}: looked at when an evaluation starts")
+        return
+    if is_comfyui(base):
+        yield _comfyui(settings)
         return
     found = find_base(settings.whole_base)
     where = (
@@ -131,6 +134,16 @@ def _base(settings: Settings) -> Iterator[Sign]:
     for notice in (licence_notice(base, found), rounding_notice(found)):
         if notice:
             yield Sign("licence" if notice == licence_notice(base, found) else "base model", "note", notice)
+
+
+def _comfyui(settings: Settings) -> Sign:
+    from service.generation.comfyui import parse_address
+    from service.generation.comfyui.generator import ComfyUIGenerator
+    from service.generation.port import GenerationSettings
+
+    generator = ComfyUIGenerator(parse_address(settings.whole_base), GenerationSettings())
+    facts = generator.fingerprint()
+    return Sign("base model", "ok", f"{facts['base']} answers, on {facts['device']}; its workflow can be filled in")
 
 
 def _weights(settings: Settings) -> Iterator[Sign]:

@@ -17,6 +17,7 @@ from service.database.models import Detection
 from service.settings import Settings
 from service.suites import load_suite
 from tests.cli.test_commands import Captured, run
+from tests.generation.comfyui.server import FakeComfyUI, running
 from tests.generation.original.world import build_real, write_comfyui
 
 
@@ -201,6 +202,17 @@ def test_the_doctor_looks_at_single_files(capsys: Captured, tmp_path: Path) -> N
     (comfyui / "models" / "vae" / "qwen_image_vae.safetensors").unlink()
     assert run(*asked) == 1
     assert "needs Anima's VAE" in capsys.readouterr().out
+
+
+def test_the_doctor_asks_a_running_comfyui(capsys: Captured, tmp_path: Path) -> None:
+    with running(FakeComfyUI()) as host:
+        asked = ["doctor", "--data-dir", tmp_path / "data", "--base", f"comfyui+http://{host}", "--json"]
+        assert run(*asked) == 0
+        assert "ComfyUI 0.3.75 answers, on cuda:0 NVIDIA GeForce RTX 4090" in capsys.readouterr().out
+        assert run(*asked[:-2], f"comfyui+http://{host};workflow={tmp_path / 'none.json'}", "--json") == 1
+        assert "there is no workflow file" in capsys.readouterr().out
+    assert run(*asked) == 1
+    assert "does not answer (ConnectError): start it" in capsys.readouterr().out
 
 
 def test_the_doctor_says_what_is_missing(capsys: Captured, tmp_path: Path) -> None:

@@ -22,8 +22,13 @@ logger = logging.getLogger(__name__)
 ANSWER_S = 30.0
 BACK_S = 120.0
 """How long a ComfyUI that went away is waited for, as when it is restarted."""
+FIRST_S = 3.0
+"""And one that has never answered: most likely the address is wrong, or it was not started."""
 SILENCE_S = 5.0
 """After so long without a message the history is asked, so that a lost message is no hang."""
+UNSEEN_S = 2.0
+"""So long neither queue nor history may know a workflow: it is in neither for a moment when it ends."""
+_LOOK_AGAIN_S = 0.2
 MAX_IMAGE_BYTES = 256 << 20
 MAX_MESSAGE_BYTES = 64 << 20
 
@@ -53,6 +58,8 @@ class ComfyUIClient:
         # The user's proxies are for other machines than this one.
         self._http = httpx.Client(base_url=f"http://{host}", timeout=ANSWER_S, trust_env=False)
         self._socket: ClientConnection | None = None
+        self._met = False
+        self._left_out = self._warned = ""
 
     def get(self, path: str, **query: str) -> Any:
         """An answer as JSON; ``None`` for 404.
@@ -71,6 +78,8 @@ class ComfyUIClient:
     def queue(self, graph: Graph) -> str:
         """Queue a workflow and return its id.
 
+        ComfyUI runs what it can of a workflow; what it left out, and why, is said as a warning, and by :meth:`why_not`.
+
         Raises:
             WorkflowFailed: it was refused; the message names the nodes at fault.
         """
@@ -85,7 +94,15 @@ class ComfyUIClient:
             raise WorkflowFailed(
                 f"ComfyUI refuses the workflow: {refusal(body, graph) or f'HTTP {answer.status_code}'}"
             )
+        self._left_out = refusal({"node_errors": body.get("node_errors")}, graph)
+        if self._left_out and self._left_out != self._warned:
+            self._warned = self._left_out
+            logger.warning("ComfyUI runs the workflow only in part: %s", self._left_out)
         return str(body["prompt_id"])
+
+    def why_not(self) -> str:
+        """Why ComfyUI runs the last workflow only in part, in words; empty if it runs it whole."""
+        return self._left_out
 
     def wait(self, prompt_id: str, graph: Graph, on_step: OnStep) -> Mapping[str, Any]:
         """Wait until a workflow has ended and return its outputs by node.
@@ -98,7 +115,7 @@ class ComfyUIClient:
             ended = self.get(f"/history/{prompt_id}")
             if ended and prompt_id in ended:
                 return _outputs(ended[prompt_id], graph)
-            if not self._is_queued(prompt_id) and not self.get(f"/history/{prompt_id}"):
+            if self._is_forgotten(prompt_id):
                 raise ComfyUILost(f"ComfyUI at {self._host} was restarted and has forgotten the workflow")
             self._follow(prompt_id, graph, on_step)
 
@@ -143,10 +160,11 @@ class ComfyUIClient:
         try:
             for attempt in self._patiently(retried):
                 with attempt:
-                    return self._http.request(method, path, **options)
+                    answer = self._http.request(method, path, **options)
+            self._met = True
+            return answer
         except httpx.HTTPError as error:
             raise self._silent(error) from error
-        raise AssertionError("unreachable")
 
     def _silent(self, error: Exception) -> ComfyUILost:
         return ComfyUILost(
@@ -157,7 +175,7 @@ class ComfyUIClient:
         return Retrying(
             retry=retry_if_exception_type(errors),
             wait=wait_exponential(multiplier=0.1, max=5.0),
-            stop=stop_after_delay(self._back_s),
+            stop=stop_after_delay(self._back_s if self._met else min(self._back_s, FIRST_S)),
             reraise=True,
         )
 
@@ -197,6 +215,15 @@ class ComfyUIClient:
             return
         except (OSError, WebSocketException):
             self._socket = None
+
+    def _is_forgotten(self, prompt_id: str) -> bool:
+        """Whether a workflow is neither waiting nor running nor done, seen several times."""
+        until = time.monotonic() + UNSEEN_S
+        while not self._is_queued(prompt_id) and not self.get(f"/history/{prompt_id}"):
+            if time.monotonic() > until:
+                return True
+            time.sleep(_LOOK_AGAIN_S)
+        return False
 
     def _is_queued(self, prompt_id: str) -> bool:
         queue = self.get("/queue") or {}

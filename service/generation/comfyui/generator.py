@@ -15,7 +15,7 @@ import numpy as np
 from service.checkpoints.header import read_header
 from service.errors import CheckpointChanged, UnreadableImage
 from service.generation.comfyui.address import ComfyUIAddress
-from service.generation.comfyui.client import ComfyUIClient, ComfyUILost
+from service.generation.comfyui.client import ComfyUIClient, ComfyUILost, WorkflowFailed
 from service.generation.comfyui.workflow import Workflow, anima_graph, make_workflow, pick_image, read_workflow
 from service.generation.errors import BaseNotFound, UnusableBase
 from service.generation.images import invalid_reason
@@ -124,7 +124,11 @@ class ComfyUIGenerator:
         }
 
     def _wait_for_room(self) -> None:
-        while self._client.waiting() > LONGEST_QUEUE:
+        told = False
+        while (waiting := self._client.waiting()) > LONGEST_QUEUE:
+            if not told:
+                logger.warning("ComfyUI has %d workflows to do: waiting until there are fewer", waiting)
+                told = True
             time.sleep(_LOOK_AGAIN_S)
 
     def _fetch(self, queued: list[str], place: int, graph: Mapping[str, Any]) -> GeneratedImage:
@@ -139,7 +143,13 @@ class ComfyUIGenerator:
             # It came back without our workflow: ask once more; if it is gone for good, this fails as well.
             queued[place] = self._client.queue(nodes)
             outputs = self._client.wait(queued[place], nodes, on_step)
-        pixels = self._checked(self._client.image(pick_image(outputs, self._workflow.output)))
+        try:
+            picked = pick_image(outputs, self._workflow.output)
+        except UnreadableImage as error:
+            if not self._client.why_not():
+                raise
+            raise WorkflowFailed(f"ComfyUI ran the workflow only in part: {self._client.why_not()}") from error
+        pixels = self._checked(self._client.image(picked))
         return GeneratedImage(pixels, invalid_reason(pixels))
 
     def _checked(self, content: bytes) -> Pixels:

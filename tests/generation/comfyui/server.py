@@ -66,6 +66,7 @@ class FakeComfyUI:
         self.drop_lines = 0
         self.silent = False
         self.forget = 0
+        self.hidden = 0
         self.saves = "PNG"
         self.number = 0
 
@@ -95,8 +96,8 @@ class FakeComfyUI:
     async def post_prompt(self, request: Request) -> Response:
         body = await request.json()
         graph = body["prompt"]
-        error, node_errors = validate(graph)
-        if error or node_errors:
+        error, node_errors, outputs = validate(graph)
+        if error:
             return JSONResponse({"error": error, "node_errors": node_errors}, 400)
         prompt_id = body.get("prompt_id") or str(uuid.uuid4())
         self.number += 1
@@ -104,8 +105,10 @@ class FakeComfyUI:
         if self.forget:
             self.forget -= 1
         else:
-            self.pending.append((self.number, prompt_id, graph, body.get("client_id", "")))
-        return JSONResponse({"prompt_id": prompt_id, "number": self.number, "node_errors": {}})
+            wanted = set().union(*(above(graph, output) for output in outputs))
+            valid = {identifier: node for identifier, node in graph.items() if identifier in wanted}
+            self.pending.append((self.number, prompt_id, valid, body.get("client_id", "")))
+        return JSONResponse({"prompt_id": prompt_id, "number": self.number, "node_errors": node_errors})
 
     async def get_prompt(self, request: Request) -> Response:
         waiting = len(self.pending) + (self.running is not None)
@@ -115,6 +118,9 @@ class FakeComfyUI:
         def entry(item: tuple[int, str, Any, str]) -> list[Any]:
             return [item[0], item[1], item[2], {"client_id": item[3]}, ["save"]]
 
+        if self.hidden:  # between the end of the work and the entry in the history
+            self.hidden -= 1
+            return JSONResponse({"queue_running": [], "queue_pending": []})
         running = [entry(self.running)] if self.running else []
         return JSONResponse({"queue_running": running, "queue_pending": [entry(item) for item in self.pending]})
 
@@ -131,7 +137,8 @@ class FakeComfyUI:
 
     async def get_history(self, request: Request) -> Response:
         prompt_id = request.path_params["prompt_id"]
-        return JSONResponse({prompt_id: self.history[prompt_id]} if prompt_id in self.history else {})
+        seen = prompt_id in self.history and not self.hidden
+        return JSONResponse({prompt_id: self.history[prompt_id]} if seen else {})
 
     async def get_view(self, request: Request) -> Response:
         content = self.images.get(request.query_params.get("filename", ""))
@@ -246,13 +253,22 @@ class FakeComfyUI:
         return saved
 
 
-def validate(graph: Any) -> tuple[Any, Any]:
-    """The two kinds of refusal of the real one: the whole graph, or inputs of nodes."""
+def above(graph: Any, identifier: str) -> set[str]:
+    """A node and every node that it takes something from."""
+    links = [value[0] for value in graph[identifier]["inputs"].values() if isinstance(value, list)]
+    return {identifier}.union(*(above(graph, each) for each in links if each in graph))
+
+
+def validate(graph: Any) -> tuple[Any, Any, list[str]]:
+    """The two kinds of refusal of the real one, of the whole graph and of nodes; and the outputs that can be made.
+
+    One output that can be made is enough: then faults elsewhere are no refusal.
+    """
     node_errors: dict[str, Any] = {}
     for identifier, node in graph.items():
         if node["class_type"] not in NODES:
             message = f"Cannot execute because node {node['class_type']} does not exist."
-            return {"type": "missing_node_type", "message": message, "details": f"Node ID '#{identifier}'"}, {}
+            return {"type": "missing_node_type", "message": message, "details": f"Node ID '#{identifier}'"}, {}, []
         faults = []
         for name, choices in NODES[node["class_type"]].items():
             value = node["inputs"].get(name)
@@ -267,16 +283,18 @@ def validate(graph: Any) -> tuple[Any, Any]:
                 faults.append({"type": "exception_during_validation", "message": "Bad link", "details": name})
         if faults:
             node_errors[identifier] = {"errors": faults, "dependent_outputs": [], "class_type": node["class_type"]}
-    if not any(node["class_type"] == "SaveImage" for node in graph.values()):
-        return {"type": "prompt_no_outputs", "message": "Prompt has no outputs", "details": ""}, {}
-    if node_errors:
+    outputs = [identifier for identifier, node in graph.items() if node["class_type"] == "SaveImage"]
+    if not outputs:
+        return {"type": "prompt_no_outputs", "message": "Prompt has no outputs", "details": ""}, {}, []
+    good = [output for output in outputs if not above(graph, output) & set(node_errors)]
+    if not good:
         error = {
             "type": "prompt_outputs_failed_validation",
             "message": "Prompt outputs failed validation",
             "details": "",
         }
-        return error, node_errors
-    return None, {}
+        return error, node_errors, []
+    return None, node_errors, good
 
 
 def paint(graph: Any, width: int, height: int, number: int, saves: str) -> bytes:

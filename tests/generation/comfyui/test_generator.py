@@ -225,6 +225,30 @@ def test_a_refused_workflow_is_explained(host: str, tmp_path: Path) -> None:
         opened(host, path).generate(REQUESTS[:1])
 
 
+def test_a_workflow_that_runs_in_part_says_what_was_left_out(
+    host: str, fake: FakeComfyUI, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = own_workflow(tmp_path / "mine.json", **TITLES, save="bleedcheck: output")
+    graph = json.loads(path.read_text())
+    graph["other"] = {"class_type": "VAELoader", "inputs": {"vae_name": "gone.safetensors"}}
+    graph["decode2"] = {"class_type": "VAEDecode", "inputs": {"samples": ["sampler", 0], "vae": ["other", 0]}}
+    graph["save2"] = {"class_type": "SaveImage", "inputs": {"images": ["decode2", 0], "filename_prefix": "b"}}
+    path.write_text(json.dumps(graph))
+    assert len(opened(host, path).generate(REQUESTS[:1])) == 1
+    assert "only in part: node other (VAELoader): Value not in list: vae_name: 'gone.safetensors'" in caplog.text
+    del graph["save"]["_meta"]
+    graph["save2"]["_meta"] = {"title": "bleedcheck: output"}
+    path.write_text(json.dumps(graph))
+    with pytest.raises(WorkflowFailed, match=r"only in part: node other \(VAELoader\): Value not in list"):
+        opened(host, path).generate(REQUESTS[:1])
+
+
+def test_a_workflow_that_is_nowhere_to_be_seen_for_a_moment_is_not_lost(host: str, fake: FakeComfyUI) -> None:
+    fake.hidden = 3
+    assert len(opened(host).generate(REQUESTS[:1])) == 1
+    assert len(fake.graphs) == 1
+
+
 def test_a_broken_line_is_opened_again(host: str, fake: FakeComfyUI) -> None:
     fake.drop_lines = 2
     images = opened(host).generate(REQUESTS)
