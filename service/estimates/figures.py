@@ -26,6 +26,7 @@ class Measurement:
         store_s: seconds an image to encode it.
         swap_s: seconds to read a checkpoint and fold it into the base.
         image_bytes: of one stored image.
+        fingerprint: of the generator, for knowing which images exist; ``None`` of older measurements.
     """
 
     device: str
@@ -37,6 +38,7 @@ class Measurement:
     store_s: float
     swap_s: float
     image_bytes: float
+    fingerprint: dict[str, Any] | None = None
 
     @property
     def image_s(self) -> float:
@@ -45,8 +47,9 @@ class Measurement:
         return max(self.generate_s, looking) if self.overlaps else self.generate_s + looking
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return {name: round(value, 4) if isinstance(value, float) else value for name, value in asdict(self).items()}
+        """Plain JSON values: the figures alone."""
+        figures = {name: value for name, value in asdict(self).items() if name != "fingerprint"}
+        return {name: round(value, 4) if isinstance(value, float) else value for name, value in figures.items()}
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,7 @@ class Estimate:
         there: images of the plan that exist already.
         free_bytes: on the disk of the data folder.
         price: of an hour of this machine, in whatever currency it was stated; ``None`` if it was not.
+        is_begun: an evaluation of this plan was begun and is not finished.
     """
 
     plan: Plan
@@ -66,6 +70,7 @@ class Estimate:
     there: int
     free_bytes: int
     price: float | None = None
+    is_begun: bool = False
 
     @property
     def to_make(self) -> int:

@@ -53,7 +53,8 @@ def measure(models: Models, images: ImageStore, request: EvaluationRequest, chec
         file_sha256(checkpoint)  # an evaluation reads the file too, so that the disk is part of the figure
         generator.use(checkpoint, request.scale)
         swap_s = time.perf_counter() - encoded
-    name, is_gpu = device_of(generator.fingerprint())
+    fingerprint = generator.fingerprint()
+    name, is_gpu = device_of(fingerprint)
     return Measurement(
         device=name,
         batch_size=min(size, generator.at_once) if isinstance(generator, Halving) else size,
@@ -64,6 +65,7 @@ def measure(models: Models, images: ImageStore, request: EvaluationRequest, chec
         store_s=(encoded - judged) / size,
         swap_s=swap_s,
         image_bytes=sum(stored) / size,
+        fingerprint=fingerprint,
     )
 
 

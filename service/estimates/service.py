@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,9 +13,14 @@ from service.estimates.figures import Estimate, Measurement, fitting_budget, lar
 from service.estimates.measuring import Measurements, is_measurable, measure
 from service.estimates.plans import Candidate, Plan, ladder, rounds_plan, small_plan
 from service.evaluations.executor import Status
+from service.evaluations.keys import image_key
 from service.evaluations.requests import EvaluationRequest
 from service.evaluations.rounds import budget_of, check_budget
 from service.evaluations.workspace import Workspace
+from service.suites import Suite
+
+Made = tuple[str | None, str, int]
+"""A checkpoint's id (``None`` for the control), a scenario's name, a seed."""
 
 
 class EstimateService:
@@ -59,15 +64,41 @@ class EstimateService:
         plan: Plan,
         measured: Measurement,
         price: float | None = None,
+        made: Collection[Made] | None = None,
     ) -> Estimate:
-        """What a plan takes; images that an earlier evaluation of the same plan has made are not counted again."""
+        """What a plan takes; images that exist are not counted again.
+
+        Args:
+            request: for everything that was asked for.
+            plan: the part of it.
+            measured: this machine.
+            price: of an hour of it.
+            made: what exists, whichever evaluation made it; ``None`` counts what one of the same plan has made.
+        """
         existing = self._space.evaluations.find(planned_request(request, plan, measured))
         there = self._space.evaluations.state(existing.id).progress.generated if existing else 0
+        if made is not None:
+            parts = (None, *(each.id for each in plan.checkpoints))
+            there = sum((part, *cell) in made for part in parts for cell in _names(plan.suite))
         if existing and plan.budget is not None and existing.status == Status.FINISHED:
             plan = replace(plan, budget=there)  # it was decided for less
+        is_begun = existing is not None and existing.status != Status.FINISHED and there > 0
         self._space.settings.data_dir.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(self._space.settings.data_dir).free
-        return Estimate(plan, measured, there, free, price)
+        return Estimate(plan, measured, there, free, price, is_begun)
+
+    def _made(
+        self, request: EvaluationRequest, measured: Measurement, checkpoints: Sequence[Checkpoint]
+    ) -> set[Made] | None:
+        """The cells of a request whose images exist; ``None`` where the measurement does not say what makes them."""
+        if measured.fingerprint is None:
+            return None
+        keys: dict[str, list[Made]] = {}  # scenarios may share a prompt
+        for name, sha256 in [(None, None), *((each.id, each.sha256) for each in checkpoints)]:
+            for scenario, seed in request.suite.cells():
+                key = image_key(measured.fingerprint, sha256, request.scale, scenario.prompt, seed)
+                keys.setdefault(key, []).append((name, scenario.name, seed))
+        return {cell for key in self._space.evaluations.existing(list(keys)) for cell in keys[key]}
 
     def choose(
         self,
@@ -88,7 +119,8 @@ class EstimateService:
             request: for everything that was asked for.
             checkpoints: its checkpoints.
             full: take the full plan.
-            max_hours: take the fullest plan that ends in time; with ``full``, the full one or none.
+            max_hours: take the fullest plan that ends in time, first of those that were begun; with ``full``, the full
+                one or none.
             price: of an hour of this machine.
             all_epochs: the epochs were chosen by hand.
             all_seeds: the seeds were chosen by hand.
@@ -105,12 +137,19 @@ class EstimateService:
             return [fitting_budget(only, max_hours)]
         plans = ladder(candidates, request.suite, all_epochs=all_epochs, all_seeds=all_seeds)
         measured = self.measured(request, checkpoints)
-        estimates = [self.estimate(request, plan, measured, price) for plan in plans]
+        made = self._made(request, measured, checkpoints)
+        estimates = [self.estimate(request, plan, measured, price, made) for plan in plans]
         default = plans[0] if full else small_plan(plans)
         taken = next(each for each in estimates if each.plan is default)
         if max_hours is not None:
-            taken = largest_that_fits(estimates[:1] if full else estimates, max_hours)
+            # What was begun is gone on with, also on another machine, or with other plans nearly within the hours.
+            begun = [each for each in estimates if each.is_begun and each.hours <= max_hours]
+            taken = largest_that_fits(estimates[:1] if full else begun or estimates, max_hours)
         return [taken, *(each for each in estimates if each is not taken)]
+
+
+def _names(suite: Suite) -> list[tuple[str, int]]:
+    return [(scenario.name, seed) for scenario, seed in suite.cells()]
 
 
 def planned_request(request: EvaluationRequest, plan: Plan, measured: Measurement) -> EvaluationRequest:

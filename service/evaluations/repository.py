@@ -23,6 +23,8 @@ from service.database.models import (
 from service.errors import NotFound
 from service.evaluations.executor import Progress, Status
 
+_KEYS_AT_ONCE = 500
+"""In one query: databases limit how many values may be bound."""
 PLANNED, FINISHED, FAILED = "planned", "finished", "failed"
 """What becomes of a batch; while an executor has it, see :mod:`service.evaluations.ledger.repository`."""
 
@@ -107,6 +109,14 @@ def image_files(session: Session, evaluation_id: str) -> Sequence[str]:
     """File names of an evaluation's images, each once."""
     query = select(Image.sha256).join(Cell, Cell.image_key == Image.key).where(Cell.evaluation_id == evaluation_id)
     return session.scalars(query.distinct()).all()
+
+
+def existing_images(session: Session, keys: Sequence[str]) -> set[str]:
+    """Those of the keys that have an image."""
+    found: set[str] = set()
+    for start in range(0, len(keys), _KEYS_AT_ONCE):
+        found.update(session.scalars(select(Image.key).where(Image.key.in_(keys[start : start + _KEYS_AT_ONCE]))))
+    return found
 
 
 def reopen(session: Session, evaluation: Evaluation, lost: Collection[str]) -> None:

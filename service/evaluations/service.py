@@ -60,6 +60,11 @@ class EvaluationService(EvaluationResults):
         with self._database.reading() as session:
             return repository.find_by_request(session, request.key)
 
+    def existing(self, keys: Sequence[str]) -> set[str]:
+        """Those of the keys of images (see :func:`service.evaluations.keys.image_key`) that were made by now."""
+        with self._database.reading() as session:
+            return repository.existing_images(session, keys)
+
     def resume(self, evaluation_id: str) -> Evaluation:
         """Plan again whatever of an evaluation is left to do; one that is being worked on is left alone.
 

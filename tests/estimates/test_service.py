@@ -11,9 +11,11 @@ import pytest
 from service.cli.planning import PlanOptions, planned
 from service.cli.working import answer, registered
 from service.errors import Conflict, InvalidInput
-from service.estimates.service import EstimateService
+from service.estimates.service import EstimateService, planned_request
 from service.evaluations.asking import make_request
+from service.evaluations.executor import Progress
 from service.evaluations.workspace import Workspace
+from service.suites import load_suite
 from tests.evaluations.world import SmallModels, TightModels, build_base, open_space, small_suite, write_lora
 from tests.service.world import open_client, upload
 
@@ -110,6 +112,37 @@ def test_what_was_made_is_not_counted_again(space: Workspace, loras: Path, capsy
     assert json.loads(capsys.readouterr().out)["estimate"]["images"] == 18
     after, *_ = EstimateService(space).choose(request, checkpoints)
     assert (after.to_make, after.hours) == (0, 0.0)
+
+
+def test_images_of_a_smaller_plan_are_not_counted_again(space: Workspace, loras: Path) -> None:
+    checkpoints = registered(space, loras, None, None)
+    whole = make_request(space.settings, small_suite(), checkpoints)
+    part = whole.model_copy(update={"suite": whole.suite.model_copy(update={"seeds": whole.suite.seeds[:1]})})
+    answer(space, part, as_json=True)
+    estimate, *_ = EstimateService(space).choose(whole, checkpoints)
+    assert (estimate.plan.images, estimate.there, estimate.is_begun) == (18, 6, False)
+
+
+def test_with_a_limit_of_time_what_was_begun_is_gone_on_with(space: Workspace, loras: Path) -> None:
+    checkpoints = registered(space, loras, None, None)
+    suite = load_suite("keikana").override(width=64, height=64)
+    request = make_request(space.settings, suite, checkpoints)
+    service = EstimateService(space)
+    fullest, *others = service.choose(request, checkpoints, max_hours=100.0)
+    assert fullest.plan.name == "full"
+    small = next(each.plan for each in others if each.plan.name == "small")
+    begun = space.evaluations.start(planned_request(request, small, fullest.measured))
+
+    def stop(progress: Progress) -> None:
+        if progress.generated:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        space.executor.run(begun.id, stop)
+    again, *_ = service.choose(request, checkpoints, max_hours=100.0)
+    assert (again.plan.name, again.is_begun) == ("small", True)
+    assert 0 < again.there < small.images
+    assert service.choose(request, checkpoints, full=True, max_hours=100.0)[0].plan.name == "full"
 
 
 def test_the_plan_is_printed_and_nothing_is_started(
