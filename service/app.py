@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
 
-from fastapi import FastAPI, Request, Response
+from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
@@ -34,6 +34,7 @@ from service.web.description import describe
 from service.web.limits import BodyLimit
 from service.web.logs import quiet_logs
 from service.web.problems import answer_to, problem_of
+from service.web.queries import only_known
 from service.web.repeats import Repeats
 from service.web.telemetry import Metrics, Telemetry
 
@@ -85,6 +86,7 @@ def create_app(settings: Settings | None = None, models: Models | None = None) -
         version=_version(),
         description="Scores LoRA checkpoints of drawn characters: which epoch bleeds, fuses or loses hands, how often.",
         lifespan=lifespan,
+        dependencies=[Depends(only_known)],
         docs_url=None,  # the usual ones load their scripts from the internet
         redoc_url=None,
     )

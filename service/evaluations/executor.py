@@ -39,7 +39,7 @@ class Progress:
     Attributes:
         total: all cells of the plan, the control's included.
         generated: cells that have their image.
-        judged: cells that the detectors have looked at (or need not, since the image is invalid).
+        judged: cells that the detectors have judged (or need not: the image is invalid); not those that broke them.
         failed: cells whose generation or detection broke down.
     """
 

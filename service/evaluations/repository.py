@@ -65,8 +65,9 @@ def contenders(session: Session, evaluation_id: str) -> Sequence[Contender]:
 
 def progress(session: Session, evaluation_id: str) -> Progress:
     """How far an evaluation is."""
-    judged = or_(Cell.detection_id.is_not(None), Image.invalid.is_not(None))
-    broken = or_(Detection.failure.is_not(None), and_(Batch.status == FAILED, ~func.coalesce(judged, False)))
+    looked_at = and_(Cell.detection_id.is_not(None), Detection.failure.is_(None))
+    judged = func.coalesce(or_(looked_at, Image.invalid.is_not(None)), False)
+    broken = and_(or_(Detection.failure.is_not(None), Batch.status == FAILED), ~judged)
     query = (
         select(
             func.count(Cell.id),

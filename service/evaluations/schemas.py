@@ -86,7 +86,7 @@ class ProgressOut(BaseModel):
 
     total: int = Field(description="All images of the plan, the control's too.")
     generated: int = Field(description="Images that exist.")
-    judged: int = Field(description="Images that the detectors have looked at.")
+    judged: int = Field(description="Images that the detectors have judged; those that broke them are not among them.")
     failed: int = Field(description="Images that could not be made or judged.")
     done: float = Field(description="Share of the work behind us, 0..1.")
 

@@ -67,7 +67,7 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
         if example is not None and parameter["in"] == "path" and "examples" not in parameter["schema"]:
             parameter.setdefault("example", example)
     changes = method != "get"
-    known = [*_COMMON, *(_WITH_BODY if changes else ()), *((422,) if operation.get("parameters") else ())]
+    known = [*_COMMON, *(_WITH_BODY if changes else ()), *((422,) if path.startswith("/v1/") else ())]
     known += [404] if "{" in path else []
     if method == "post":
         operation.setdefault("parameters", []).append(_REPEAT)

@@ -69,7 +69,9 @@ def problem_of(error: Exception) -> Problem:
         return Problem(title="Invalid request", status=422, detail=told, errors=faults)
     if isinstance(error, HTTPException):
         told = _UNROUTED.get(error.status_code, f"{error.detail}: see /docs")
-        return Problem(title=str(error.detail), status=error.status_code, detail=told)
+        takes = (error.headers or {}).get("Allow")
+        told += f": it takes {takes}" if takes else ""
+        return Problem(title=str(error.detail).capitalize(), status=error.status_code, detail=told)
     if isinstance(error, UnicodeEncodeError) and error.reason == _LONE_HALF:
         return Problem(title="Invalid input", status=422, detail=_NO_TEXT)
     return Problem(title="Internal error", status=500, detail="something went wrong here; the server's log says what")
@@ -79,9 +81,11 @@ _LONE_HALF = "surrogates not allowed"
 _NO_TEXT = "a text that was sent has half a character in it (a lone surrogate, such as \\ud800); send whole characters"
 _UNROUTED = {
     404: "there is no such address; /docs lists every one",
-    405: "this address does not take that method; /docs says what it takes",
+    405: "this address does not take that method",
 }
 """What no endpoint was reached for."""
+_NO_OBJECT = frozenset({"model_attributes_type", "model_type", "dict_type", "missing"})
+"""How a validator calls a body that is none, for instance because of its content type."""
 
 
 def _fault(found: dict[str, Any]) -> FaultOut:
@@ -89,6 +93,8 @@ def _fault(found: dict[str, Any]) -> FaultOut:
     if found["type"] == "json_invalid":
         told = found["ctx"]["error"]
         return FaultOut(field="body", message=f"not readable as JSON at character {found['loc'][-1]}: {told}")
+    if found["type"] in _NO_OBJECT and found["loc"] == ("body",):
+        return FaultOut(field="body", message="send a JSON object, with content-type: application/json")
     return FaultOut(field=".".join(str(part) for part in found["loc"]), message=found["msg"])
 
 

@@ -87,7 +87,7 @@ def test_nothing_comes_from_elsewhere(idle: TestClient) -> None:
 def test_an_error_is_a_page_for_people_and_a_document_for_programs(idle: TestClient) -> None:
     page = idle.get("/nowhere", headers=BROWSER)
     assert page.status_code == 404
-    assert "<h1>Not Found</h1>" in page.text
+    assert "<h1>Not found</h1>" in page.text
     assert idle.get("/nowhere").headers["content-type"] == "application/problem+json"
     assert idle.get("/v1/evaluations/none", headers=BROWSER).headers["content-type"] == "application/problem+json"
 

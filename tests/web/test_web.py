@@ -198,7 +198,10 @@ def test_every_json_to_get_says_when_it_is_not_sent(client: TestClient) -> None:
         ("POST", "/v1/evaluations", b"{", 422, "not readable as JSON at character 1"),
         ("POST", "/v1/suites", b'{"text": "hi"}', 422, "this is no suite; a suite has the fields name"),
         ("GET", "/v1/nowhere", b"", 404, "there is no such address"),
-        ("PUT", "/v1/runs", b"", 405, "does not take that method"),
+        ("PUT", "/v1/runs", b"", 405, "does not take that method: it takes GET"),
+        ("POST", "/v1/evaluations", b"[]", 422, "body: send a JSON object, with content-type: application/json"),
+        ("GET", "/v1/evaluations?limits=3", b"", 422, "has no parameter 'limits'; it has limit, cursor"),
+        ("GET", "/v1/suites/demo?x=", b"", 422, "has no parameter 'x'; it has version"),
     ],
 )
 def test_bad_requests_are_told_what_is_wrong(

@@ -62,7 +62,9 @@ const show = (state) => {
   complain(state.error);
   showTroubles(state.problems ?? []);
   live.querySelector('[data-action="cancel"]').hidden = !OPEN.includes(status);
-  live.querySelector('[data-action="resume"]').hidden = OPEN.includes(status) || live.hidden;
+  const resume = live.querySelector('[data-action="resume"]');
+  resume.hidden = OPEN.includes(status) || live.hidden;
+  resume.textContent = status === "finished" ? "Try again" : "Go on";
   if (changed && !OPEN.includes(status)) part("troubles").open = true;
   if (changed) part("said").textContent = `The evaluation is ${state.status_text}.`;
   const due = performance.now() - drawn.at > REDRAW_MS && progress.judged > drawn.judged;
