@@ -58,8 +58,11 @@ def planned(
     """
     if not is_measurable(request) and not options.stop:
         return Planned(request, None)
+    service = EstimateService(space)
     with redirect_stdout(sys.stderr):
-        estimates = EstimateService(space).choose(
+        # Whoever opens the base says what is to be known of it.
+        notices = service.notices(request) if options.stop and service.is_measured(request) else []
+        estimates = service.choose(
             request,
             checkpoints,
             full=options.full,
@@ -74,6 +77,8 @@ def planned(
         for sentence in sentences(taken):
             say(sentence)
         return Planned(planned_request(request, taken.plan, taken.measured), facts)
+    for notice in notices:
+        say(notice)
     if as_json:
         print_json(facts)
     else:

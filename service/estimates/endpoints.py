@@ -36,7 +36,8 @@ def estimate_evaluation(wanted: EstimateIn, space: Space) -> EstimatesOut:
         until=wanted.until,
         max_images=wanted.max_images,
     )
-    taken, *others = EstimateService(space).choose(
+    service = EstimateService(space)
+    taken, *others = service.choose(
         asked,
         chosen,
         full=wanted.full,
@@ -46,4 +47,6 @@ def estimate_evaluation(wanted: EstimateIn, space: Space) -> EstimatesOut:
         all_seeds=wanted.seeds is not None,
     )
     other_plans = [other.to_json() for other in others]
-    return EstimatesOut.model_validate({**taken.to_json(), "other_plans": other_plans})
+    return EstimatesOut.model_validate(
+        {**taken.to_json(), "notices": service.notices(asked), "other_plans": other_plans}
+    )

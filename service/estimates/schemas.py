@@ -57,4 +57,7 @@ class EstimateOut(BaseModel):
 class EstimatesOut(EstimateOut):
     """The plan to take, and all others."""
 
+    notices: list[str] = Field(
+        description="What to know of the base before it is used: its licence, rounded weights, too few steps for it."
+    )
     other_plans: list[EstimateOut] = Field(description="From the fullest to the smallest.")

@@ -34,6 +34,10 @@ class EstimateService:
         self._space = space
         self._measurements = Measurements(space.settings.data_dir / "measurements.json")
 
+    def is_measured(self, request: EvaluationRequest) -> bool:
+        """Whether this machine's figures for a request are known, so that nothing has to be opened."""
+        return self._measurements.find(request) is not None
+
     def measured(self, request: EvaluationRequest, checkpoints: Sequence[Checkpoint]) -> Measurement:
         """This machine's figures for a request, from the last time or from a warm-up of some seconds.
 
@@ -86,6 +90,20 @@ class EstimateService:
         self._space.settings.data_dir.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(self._space.settings.data_dir).free
         return Estimate(plan, measured, there, free, price, is_begun)
+
+    def notices(self, request: EvaluationRequest) -> list[str]:
+        """What a person has to know about the base before it is used for a request.
+
+        Raises:
+            BaseNotFound, UnusableBase: the base is not there, or cannot be used.
+        """
+        if not is_measurable(request):
+            return []
+        from service.generation.opening import base_notices
+        from service.generation.port import GenerationSettings
+
+        settings = GenerationSettings(**request.suite.generation.model_dump())
+        return base_notices(request.base, settings, [(Path(lora.path), lora.scale) for lora in request.extra])
 
     def _made(
         self, request: EvaluationRequest, measured: Measurement, checkpoints: Sequence[Checkpoint]

@@ -54,13 +54,8 @@ def open_generator(
 
         return ComfyUIGenerator(parse_address(base), settings, extra)
     found = find_base(base)
-    for notice in (
-        licence_notice(base, found),
-        rounding_notice(found),
-        hurry_notice(base, settings, extra, found),
-    ):
-        if notice:
-            logger.warning(notice)
+    for notice in _notices(base, settings, extra, found):
+        logger.warning(notice)
     placed = place_base(found, settings, card=card, device=device, dtype=dtype)
     if isinstance(found, FolderBase | FlowFiles):
         from service.generation.flow_matching import flow_matching_generator
@@ -74,6 +69,23 @@ def open_generator(
     from service.generation.anima import AnimaGenerator
 
     return AnimaGenerator.from_base(found, settings, device=device, dtype=dtype, extra=extra, card=placed)
+
+
+def base_notices(base: str, settings: GenerationSettings, extra: Sequence[tuple[Path, float]] = ()) -> list[str]:
+    """What a person has to know before a base is used like this: its licence, rounded weights, too few steps for it.
+
+    Args:
+        base, settings, extra: as for :func:`open_generator`.
+
+    Raises:
+        BaseNotFound, UnusableBase: see :func:`service.generation.bases.find_base`.
+    """
+    return [] if is_comfyui(base) else _notices(base, settings, extra, find_base(base))
+
+
+def _notices(base: str, settings: GenerationSettings, extra: Sequence[tuple[Path, float]], found: Found) -> list[str]:
+    said = (licence_notice(base, found), rounding_notice(found), hurry_notice(base, settings, extra, found))
+    return [notice for notice in said if notice]
 
 
 def place_base(found: Found, settings: GenerationSettings, *, card: str, device: str, dtype: str) -> Card:

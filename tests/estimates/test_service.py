@@ -156,9 +156,10 @@ def test_the_plan_is_printed_and_nothing_is_started(
     assert facts["cost"] == pytest.approx(0.9 * facts["hours"], abs=0.01)
     assert facts["plan"]["name"] == "full"
     assert planned(space, request, checkpoints, PlanOptions(stop=True), as_json=False) is None
-    said = capsys.readouterr().out
-    assert "18 images" in said
-    assert "--max-hours" in said
+    said = capsys.readouterr()
+    assert "18 images" in said.out
+    assert "--max-hours" in said.out
+    assert "non-commercial" in said.err  # though the base was not opened again
     assert space.evaluations.list_all() == []
 
 
@@ -182,6 +183,8 @@ def test_the_api_says_the_same(tmp_path: Path, base: Path, loras: Path) -> None:
         facts = answered.json()
         assert facts["images"] == 3 * 4 * 2
         assert facts["cost"] is not None
+        assert any("non-commercial" in notice for notice in facts["notices"])
+        assert any("without a speed LoRA" in notice for notice in facts["notices"])
         assert facts["hours"] > 0
         assert client.get("/v1/evaluations").json()["evaluations"] == []
         refused = client.post("/v1/estimates", json={"runs": ["v2"], "suite": "demo", "max_hours": 0})

@@ -214,6 +214,7 @@ def test_seeds_until_decided_are_asked_for_with_a_budget(chromium: Any, house: H
             tab.click("#estimate")
         tab.wait_for_selector("#plans:not([hidden])")
         assert "at most 16 images" in tab.locator("#plan-list").inner_text()
+        assert "without a speed LoRA" in tab.locator("#notices").inner_text()
         with tab.expect_request("**/v1/evaluations") as starting:
             tab.click("#start")
         for asked in (estimating.value.post_data_json, starting.value.post_data_json):

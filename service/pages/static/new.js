@@ -48,7 +48,7 @@ if (form) {
       .join(", ");
 
   const offer = (found) => {
-    const { other_plans: others, ...taken } = found;
+    const { other_plans: others, notices, ...taken } = found;
     plans = [taken, ...others].sort((one, two) => two.images - one.images);
     part("plan-list").replaceChildren(
       ...plans.map((plan, place) =>
@@ -62,6 +62,7 @@ if (form) {
     );
     part("plans").hidden = false;
     part("measured").textContent = `Measured on ${taken.measured.device}: ${taken.seconds_per_image.toFixed(2)} s an image.`;
+    part("notices").replaceChildren(...notices.map((notice) => make("li", {}, notice)));
     part("said").textContent = `${taken.plan.name}: ${takes(taken)}`;
     part("images").textContent = count(taken.images);
   };
