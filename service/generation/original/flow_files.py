@@ -1,16 +1,21 @@
-"""The files of a Flux, Qwen-Image or Z-Image kept as single files: the diffusion model, text encoders, and a VAE."""
+"""The files of a Flux, Qwen-Image or Z-Image kept as single files: the diffusion model, text encoders, and a VAE.
+
+Flux may also be one file that holds all of them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from service.generation.demands import Shapes, shapes_in
+from service.checkpoints.recognising import Role
+from service.generation.demands import Shapes
 from service.generation.errors import UnusableBase
 from service.generation.families import FLOW_MATCHING, FLUX, QWEN_IMAGE, Z_IMAGE, Family
 from service.generation.original.files import each_once, hash_of
 from service.generation.original.places import TEXT_FOLDERS, VAE_FOLDERS, Part, Place, find_part, find_tokenizers
+from service.generation.original.whole import FLUX_PREFIXES, PartFile, check_whole
 
 _GUIDANCE = ("guidance_in.in_layer.weight", "guidance_embedder.linear_1.weight")
 
@@ -26,6 +31,7 @@ class FlowFiles:
         vae: the VAE.
         tokenizers: folder of each tokenizer that is not made here, by component. Flux's first one comes with open_clip.
         takes_guidance: whether guidance is an input of the model, as in FLUX.1 [dev].
+        prefixes: what stands before the names of the parts that lie in a file with the whole model, by component.
     """
 
     family: Family
@@ -34,6 +40,12 @@ class FlowFiles:
     vae: Path
     tokenizers: Mapping[str, Path]
     takes_guidance: bool = False
+    prefixes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def part(self, component: str) -> PartFile:
+        """Where a component lies."""
+        path = {self.family.denoiser: self.denoiser, "vae": self.vae, **self.texts}[component]
+        return PartFile(path, self.prefixes.get(component, ()))
 
     def files(self) -> list[Path]:
         """Every file, each once."""
@@ -45,13 +57,11 @@ class FlowFiles:
 
     def denoiser_shapes(self) -> Shapes:
         """Every tensor of the diffusion model."""
-        return shapes_in([self.denoiser])
+        return self.part(self.family.denoiser).shapes
 
     def text_shapes(self) -> Shapes:
         """Every tensor of the text encoders, each under its component's name."""
-        return {
-            f"{part}.{name}": shape for part, path in self.texts.items() for name, shape in shapes_in([path]).items()
-        }
+        return {f"{part}.{name}": shape for part in self.texts for name, shape in self.part(part).shapes.items()}
 
     @property
     def is_fast(self) -> bool:
@@ -73,23 +83,28 @@ def flow_files(place: Place) -> FlowFiles:
     family = next(family for family in FLOW_MATCHING if family.name == place.kind.model)
     if place.flags:
         raise UnusableBase(f"{place.file.name} is {place.kind}: only of SDXL can be said ;{', '.join(place.flags)}")
+    own: Mapping[str, tuple[str, ...]] = {}
+    if place.kind.role is Role.WHOLE:
+        check_whole(place.file, place.header, FLUX_PREFIXES)
+        own = {part: each for part, each in FLUX_PREFIXES.items() if part not in place.named}
     parts = _PARTS[family.name]
     widths = {option: _width(place, names) for option, names in _WIDTHS[family.name].items()}
-    texts = {
-        part.option: find_part(place, Part(**{**vars(part), "width": widths[part.option]}))
+    found = {
+        part.option: place.file
+        if part.option in own
+        else find_part(place, Part(**{**vars(part), "width": widths.get(part.option, 0)}))
         for part in parts
-        if part.option != "vae"
     }
-    (vae,) = (part for part in parts if part.option == "vae")
     wanted = "t5_tokenizer" if family is FLUX else "tokenizer"
-    found = find_tokenizers(place, (wanted,))
+    tokenizers = find_tokenizers(place, (wanted,))
     return FlowFiles(
         family,
         place.file,
-        texts,
-        find_part(place, vae),
-        {family.tokenizers[-1]: found[wanted]},
+        {name: path for name, path in found.items() if name != "vae"},
+        found["vae"],
+        {family.tokenizers[-1]: tokenizers[wanted]},
         takes_guidance=bool(place.shape(*_GUIDANCE)),
+        prefixes=own,
     )
 
 

@@ -11,14 +11,12 @@ import re
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 
-from service.checkpoints.header import read_header
-from service.checkpoints.recognising import PREFIXES, recognise
+from service.checkpoints.recognising import PREFIXES
 from service.generation.clip_tokenizers import clip_tokenizer
 from service.generation.errors import UnusableBase
 from service.generation.families import FLUX, Z_IMAGE
@@ -34,6 +32,7 @@ from service.generation.original.flow_configs import (
 from service.generation.original.flow_files import FlowFiles
 from service.generation.original.loading import check_names, load_component, outline_component, read_tokenizer
 from service.generation.original.parts import Shapes
+from service.generation.original.whole import PartFile
 from service.generation.sdxl_loading import fitted, vae_name
 
 _FLUX_WIDTH = 3072
@@ -72,9 +71,10 @@ def load_components(files: FlowFiles, dtype: torch.dtype) -> dict[str, Any]:
 
     family = files.family
     made: dict[str, Any] = {family.denoiser: load_denoiser(files, dtype)}
-    for name, path in [*files.texts.items(), ("vae", files.vae)]:
-        reader = _READERS.get(recognise(read_header(path, empty_tensors=True)).model)
-        made[name] = load_component(name, path, dtype) if reader is None else _load(name, path, reader, dtype)
+    for name in [*files.texts, "vae"]:
+        part = files.part(name)
+        reader = _READERS.get(part.kind.model)
+        made[name] = load_component(name, part.path, dtype) if reader is None else _load(name, part, reader, dtype)
     if family is FLUX:
         made["tokenizer"] = clip_tokenizer("<|endoftext|>")
     for name, folder in files.tokenizers.items():
@@ -90,13 +90,14 @@ def load_components(files: FlowFiles, dtype: torch.dtype) -> dict[str, Any]:
 def outline(files: FlowFiles) -> Mapping[str, torch.nn.Module]:
     """The parts that an adapter may change, without their weights, from the headers alone."""
     parts: dict[str, torch.nn.Module] = {files.family.denoiser: _empty_denoiser(files, torch.device("meta"))[0]}
-    for name, path in files.texts.items():
-        reader = _READERS.get(recognise(read_header(path, empty_tensors=True)).model)
+    for name in files.texts:
+        part = files.part(name)
+        reader = _READERS.get(part.kind.model)
         if reader is None:
-            parts[name] = outline_component(name, path)
+            parts[name] = outline_component(name, part.path)
         else:
             with torch.device("meta"):
-                parts[name] = reader.build(_spelled(path, reader)[1])
+                parts[name] = reader.build(_spelled(part, reader)[1])
     return parts
 
 
@@ -124,9 +125,9 @@ def _empty_denoiser(files: FlowFiles, emptily: AbstractContextManager[Any]) -> t
     """The model without weights, and each tensor's name without its prefix to that in the file."""
     import diffusers
 
-    header = read_header(files.denoiser, empty_tensors=True)
-    names = {_inner(tensor.name): tensor.name for tensor in header.tensors}
-    shapes = {_inner(tensor.name): tensor.shape for tensor in header.tensors}
+    part = files.part(files.family.denoiser)
+    names = {_inner(inner): name for inner, name in part.names.items()}
+    shapes = {_inner(inner): shape for inner, shape in part.shapes.items()}
     meta = {inner: torch.empty(shape, device="meta") for inner, shape in shapes.items()}
     converted = {name: tuple(tensor.shape) for name, tensor in _converted(files, meta).items()}
     kind = getattr(diffusers, files.family.classes[files.family.denoiser])
@@ -149,7 +150,7 @@ def _converted(files: FlowFiles, state: State) -> State:
     """
     from diffusers.loaders.single_file_model import SINGLE_FILE_LOADABLE_CLASSES
 
-    if recognise(read_header(files.denoiser, empty_tensors=True)).in_diffusers_names:
+    if files.part(files.family.denoiser).kind.in_diffusers_names:
         return state
     path = files.denoiser
     width = state["img_in.weight"].shape[0] if files.family is FLUX and "img_in.weight" in state else _FLUX_WIDTH
@@ -174,10 +175,11 @@ def _inner(name: str) -> str:
     return next((name.removeprefix(prefix) for prefix in PREFIXES if name.startswith(prefix)), name)
 
 
-def _load(name: str, path: Path, reader: _Reader, dtype: torch.dtype) -> Any:
+def _load(name: str, part: PartFile, reader: _Reader, dtype: torch.dtype) -> Any:
     from accelerate import init_empty_weights
 
-    names, shapes = _spelled(path, reader)
+    path = part.path
+    names, shapes = _spelled(part, reader)
     try:
         with init_empty_weights(include_buffers=False):
             model = reader.build(shapes)
@@ -200,13 +202,13 @@ def _load(name: str, path: Path, reader: _Reader, dtype: torch.dtype) -> Any:
     return model.eval()
 
 
-def _spelled(path: Path, reader: _Reader) -> tuple[Mapping[str, str], Shapes]:
+def _spelled(part: PartFile, reader: _Reader) -> tuple[Mapping[str, str], Shapes]:
     """Names as the reader spells them, to those in the file and to shapes."""
-    header = read_header(path, empty_tensors=True)
-    spelled = {tensor.name: reader.respell(tensor.name) for tensor in header.tensors}
-    names = {inner: name for name, inner in spelled.items() if inner is not None}
-    shapes = {tensor.name: tensor.shape for tensor in header.tensors}
-    return names, {inner: shapes[name] for inner, name in names.items()}
+    shapes = part.shapes
+    spelled = {inner: name for name in shapes if (inner := reader.respell(name)) is not None}
+    return {inner: part.names[name] for inner, name in spelled.items()}, {
+        inner: shapes[name] for inner, name in spelled.items()
+    }
 
 
 def _clip(shapes: Shapes) -> Any:

@@ -26,8 +26,10 @@ TEXT_FOLDERS = ("text_encoders", "clip")
 VAE_FOLDERS = ("vae",)
 BASES = ("anima", "sdxl", "flux", "qwen-image", "z-image")
 """Models whose files are read, as :data:`service.checkpoints.recognising.MODELS` names them."""
+WHOLE_BASES = ("anima", "sdxl", "flux")
+"""Those that may be one file with all their parts."""
 BASES_IN_WORDS = (
-    "the diffusion model of Anima, Flux, Qwen-Image or Z-Image, a whole Anima model, or a whole SDXL model "
+    "the diffusion model of Anima, Flux, Qwen-Image or Z-Image, or a whole Anima, SDXL or Flux model in one file "
     "(.safetensors, bf16 or fp16)"
 )
 TOKENIZER_FOLDERS = {"tokenizer": ("qwen25_tokenizer", "tokenizer"), "t5_tokenizer": ("t5_tokenizer",)}
@@ -118,6 +120,8 @@ def find_place(base: str) -> Place:
         what = f"{file.name} is {kind.title}; what belongs here is {BASES_IN_WORDS}"
         if kind.in_diffusers_names:
             what += ". A part of a diffusers folder is not read alone: give the folder"
+        elif kind.role is Role.WHOLE and kind.model in BASES:
+            what += ". Give its diffusion model, and its text encoder and VAE beside it, as files of their own"
         raise UnusableBase(what)
     refuse_packed(file, kind)
     return Place(file, header, kind, root, named, flags)
@@ -234,7 +238,7 @@ def _is_base(kind: FileKind) -> bool:
     if kind.model not in BASES:
         return False
     if kind.role is Role.WHOLE:
-        return kind.model in ("anima", "sdxl")
+        return kind.model in WHOLE_BASES
     return kind.role is Role.DIFFUSION and kind.model != "sdxl"
 
 
