@@ -61,7 +61,8 @@ def _phrase(fields: tuple[str, ...], values: dict[str, int]) -> str:
 def write_vocabulary(folder: Path, size: int = 640) -> Path:
     """Learn word pieces from every word a caption can hold and write them in open_clip's format.
 
-    The file is deterministic, so that the shipped one can be checked against the code.
+    The shipped file was made with it. Which of two equally frequent pieces comes first is the library's choice, so
+    another run may exchange such lines; the shipped networks go with the shipped file.
     """
     from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 

@@ -14,7 +14,7 @@ from detectors.checks.base import Check
 from detectors.errors import MissingWeights
 from detectors.expectations import Expectation
 from detectors.thresholds import Thresholds
-from detectors.weights import WeightFile, entry, place, verify
+from detectors.weights import entry, place, verify
 
 if TYPE_CHECKING:
     from detectors.context import Context
@@ -150,8 +150,3 @@ def unverified(profile: Profile, base: str | None = None) -> tuple[str, ...]:
     """
     foreign = bool(profile.bases) and base is not None and base not in profile.bases
     return tuple(name for name, method in profile.methods.items() if foreign or not method.measured)
-
-
-def weight_entries(profile: Profile) -> tuple[WeightFile, ...]:
-    """The manifest's entries of a profile, optional ones last."""
-    return tuple(entry(name) for name in (*profile.weights, *profile.optional))

@@ -6,9 +6,8 @@ from fastapi import APIRouter
 
 from service.estimates.schemas import EstimateIn, EstimatesOut
 from service.estimates.service import EstimateService
-from service.evaluations.asking import make_request, select_checkpoints, with_scenarios, with_seeds
+from service.evaluations.asking import asked_for
 from service.evaluations.dependencies import Space
-from service.suites import parse_suite
 from service.web.caching import TaggedRoute
 from service.web.problems import problems
 
@@ -24,18 +23,7 @@ def estimate_evaluation(wanted: EstimateIn, space: Space) -> EstimatesOut:
 
     With `until` there is one plan: what its rounds take at most. How many they need shows only on the way.
     """
-    suite = space.library.suite(wanted.suite) if wanted.suite_yaml is None else parse_suite(wanted.suite_yaml)
-    suite = with_scenarios(with_seeds(suite, str(wanted.seeds) if wanted.seeds else None), wanted.scenarios)
-    chosen = select_checkpoints(space, wanted.runs, wanted.checkpoints, wanted.epochs)
-    asked = make_request(
-        space.settings,
-        suite,
-        chosen,
-        scale=wanted.scale,
-        batch_size=wanted.batch_size,
-        until=wanted.until,
-        max_images=wanted.max_images,
-    )
+    asked, chosen = asked_for(space, wanted)
     service = EstimateService(space)
     taken, *others = service.choose(
         asked,

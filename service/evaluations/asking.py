@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from detectors.calibration import load
 from service.checkpoints.recognising import recognise_file
@@ -21,7 +21,10 @@ from service.settings import IMAGES_PREFIX, Settings
 from service.storage import repository
 from service.storage.checkpoints import no_such_run
 from service.storage.fitting import family_to_ask, trained_on_another
-from service.suites import Suite
+from service.suites import Suite, parse_suite
+
+if TYPE_CHECKING:
+    from service.evaluations.schemas import EvaluationIn  # the command line does without FastAPI
 
 
 def select_checkpoints(
@@ -122,6 +125,30 @@ def until_what(text: str | None) -> Literal["decided"] | None:
     if text != "decided":
         raise InvalidInput(f"{text!r} is no goal; write --until decided, or leave it out for the whole grid")
     return "decided"
+
+
+def asked_for(space: Workspace, wanted: EvaluationIn) -> tuple[EvaluationRequest, list[Checkpoint]]:
+    """The request that a client's wishes come to, and the checkpoints in it.
+
+    Raises:
+        NotFound: there is no such run or checkpoint.
+        UnknownSuite: there is no such suite or version, or its text breaks the rules.
+        InvalidInput: nothing is left of the epochs, seeds or scenarios; and what :func:`make_request` raises.
+    """
+    text = wanted.suite_yaml
+    suite = space.library.suite(wanted.suite, wanted.suite_version) if text is None else parse_suite(text)
+    suite = with_scenarios(with_seeds(suite, str(wanted.seeds) if wanted.seeds else None), wanted.scenarios)
+    chosen = select_checkpoints(space, wanted.runs, wanted.checkpoints, wanted.epochs)
+    request = make_request(
+        space.settings,
+        suite,
+        chosen,
+        scale=wanted.scale,
+        batch_size=wanted.batch_size,
+        until=wanted.until,
+        max_images=wanted.max_images,
+    )
+    return request, chosen
 
 
 def make_request(

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from sse_starlette import EventSourceResponse
 
 from service.errors import InvalidInput
-from service.evaluations.asking import make_request, select_checkpoints, with_scenarios, with_seeds
+from service.evaluations.asking import asked_for, select_checkpoints
 from service.evaluations.dependencies import OwnWorker, Space
 from service.evaluations.events import HEADERS, HEARTBEAT_S, event_id, is_over
 from service.evaluations.schemas import (
@@ -19,7 +19,6 @@ from service.evaluations.schemas import (
     For,
     LeaderboardOut,
 )
-from service.suites import parse_suite
 from service.web.caching import NOT_MODIFIED, REVALIDATE, TaggedRoute, packed_json, tagged
 from service.web.paging import cursor_at, read_cursor
 from service.web.problems import problems
@@ -45,19 +44,7 @@ def start_evaluation(wanted: EvaluationIn, space: Space, worker: OwnWorker) -> E
     The work is done in the background. Asking for the same evaluation again gives the one that is there, and goes on
     with what it has left to do.
     """
-    named = wanted.suite_yaml is None
-    suite = space.library.suite(wanted.suite, wanted.suite_version) if named else parse_suite(wanted.suite_yaml or "")
-    suite = with_scenarios(with_seeds(suite, str(wanted.seeds) if wanted.seeds else None), wanted.scenarios)
-    chosen = select_checkpoints(space, wanted.runs, wanted.checkpoints, wanted.epochs)
-    asked = make_request(
-        space.settings,
-        suite,
-        chosen,
-        scale=wanted.scale,
-        batch_size=wanted.batch_size,
-        until=wanted.until,
-        max_images=wanted.max_images,
-    )
+    asked, _ = asked_for(space, wanted)
     evaluation = space.evaluations.start(asked)
     if worker is not None:
         worker.wake()

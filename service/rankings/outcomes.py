@@ -52,9 +52,6 @@ class State(StrEnum):
     INVALID = "invalid"
 
 
-MEASURED = frozenset({State.FAILS, State.MINOR, State.HOLDS})
-
-
 @dataclass(frozen=True)
 class FindingRow:
     """One finding, reduced to what ranking needs.

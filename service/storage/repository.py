@@ -80,11 +80,6 @@ def find_images(session: Session, keys: Iterable[str]) -> dict[str, Image]:
     return {image.key: image for image in session.scalars(select(Image).where(Image.key.in_(list(keys))))}
 
 
-def image_exists(session: Session, sha256: str) -> bool:
-    """Whether an image with that file name was ever stored."""
-    return session.scalar(select(Image.key).where(Image.sha256 == sha256).limit(1)) is not None
-
-
 def remove_evaluation(session: Session, evaluation_id: str) -> list[str]:
     """Remove an evaluation and all that only it needs.
 

@@ -53,21 +53,6 @@ def asked(tmp_path_factory: pytest.TempPathFactory, opened: DetectorSet) -> list
 
 
 @pytest.fixture(scope="module")
-def seen(opened: DetectorSet, images: list[Image], asked: list[Expectation]) -> list[Context]:
-    return opened.look(images, asked)
-
-
-@pytest.fixture(scope="module")
-def alone(opened: DetectorSet, images: list[Image], asked: list[Expectation]) -> list[Context]:
-    return [opened.look([image], [one])[0] for image, one in zip(images, asked, strict=True)]
-
-
-@pytest.fixture(scope="module")
-def again(opened: DetectorSet, images: list[Image], asked: list[Expectation]) -> list[Context]:
-    return opened.look(images, asked)
-
-
-@pytest.fixture(scope="module")
 def blank(opened: DetectorSet, asked: list[Expectation]) -> list[Context]:
     shapes = (((256, 256), 0), ((256, 256), 255), ((40, 90), 127), ((1, 1), 0))
     return opened.look([np.full((*size, 3), value, np.uint8) for size, value in shapes], [asked[0]] * len(shapes))

@@ -60,21 +60,6 @@ def asked() -> list[Expectation]:
 
 
 @pytest.fixture(scope="module")
-def seen(opened: DetectorSet, images: list[Image], asked: list[Expectation]) -> list[Context]:
-    return opened.look(images, asked)
-
-
-@pytest.fixture(scope="module")
-def alone(opened: DetectorSet, images: list[Image], asked: list[Expectation]) -> list[Context]:
-    return [opened.look([image], [one])[0] for image, one in zip(images, asked, strict=True)]
-
-
-@pytest.fixture(scope="module")
-def again(opened: DetectorSet, images: list[Image], asked: list[Expectation]) -> list[Context]:
-    return opened.look(images, asked)
-
-
-@pytest.fixture(scope="module")
 def blank(opened: DetectorSet) -> list[Context]:
     """Black, white, small and grey, a single pixel."""
     shapes = (((256, 256), 0), ((256, 256), 255), ((40, 90), 127), ((1, 1), 0))

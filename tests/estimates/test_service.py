@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,15 +15,10 @@ from service.evaluations.asking import make_request
 from service.evaluations.executor import Progress
 from service.evaluations.workspace import Workspace
 from service.suites import load_suite
-from tests.evaluations.world import SmallModels, TightModels, build_base, open_space, small_suite, write_lora
+from tests.evaluations.world import SmallModels, TightModels, open_space, small_suite, write_lora
 from tests.service.world import open_client, upload
 
 EPOCHS = (4, 8)
-
-
-@pytest.fixture(scope="session")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_base(tmp_path_factory.mktemp("base") / "nano")
 
 
 @pytest.fixture(scope="session")
@@ -33,18 +27,6 @@ def loras(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for epoch in EPOCHS:
         write_lora(folder / f"kk_epoch{epoch}.safetensors", seed=epoch)
     return folder
-
-
-@pytest.fixture
-def models() -> SmallModels:
-    return SmallModels()
-
-
-@pytest.fixture
-def space(tmp_path: Path, base: Path, models: SmallModels) -> Iterator[Workspace]:
-    opened = open_space(tmp_path / "data", base, models)
-    yield opened
-    opened.close()
 
 
 def test_the_machine_is_measured_once_with_two_batches(space: Workspace, loras: Path, models: SmallModels) -> None:
@@ -187,6 +169,10 @@ def test_the_api_says_the_same(tmp_path: Path, base: Path, loras: Path) -> None:
         assert any("without a speed LoRA" in notice for notice in facts["notices"])
         assert facts["hours"] > 0
         assert client.get("/v1/evaluations").json()["evaluations"] == []
+        unknown = {"runs": ["v2"], "suite": "demo", "suite_version": 999}
+        told = [client.post(f"/v1/{what}", json=unknown).json() for what in ("estimates", "evaluations")]
+        assert [each["status"] for each in told] == [422, 422]
+        assert "999" in told[0]["detail"]
         refused = client.post("/v1/estimates", json={"runs": ["v2"], "suite": "demo", "max_hours": 0})
         assert refused.status_code == 422
 

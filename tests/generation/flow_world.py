@@ -46,13 +46,13 @@ def build(name: str, seed: int = 0, **transformer_changes: Any) -> dict[str, Any
         torch.manual_seed(seed)
         if name == "flux":
             made |= {"tokenizer": clip_tokenizer("<|endoftext|>"), "tokenizer_2": tokenizers["t5_tokenizer"]}
-            made |= {"text_encoder": _clip(), "text_encoder_2": _t5(len(tokenizers["t5_tokenizer"])), "vae": _vae()}
+            made |= {"text_encoder": _clip(), "text_encoder_2": t5(len(tokenizers["t5_tokenizer"])), "vae": _vae()}
             return made
         made["tokenizer"] = tokenizers["tokenizer"]
         vocabulary = len(tokenizers["tokenizer"])
         if name == "z-image":
             made["tokenizer"].chat_template = CHAT
-            return made | {"text_encoder": _qwen3(vocabulary), "vae": _vae()}
+            return made | {"text_encoder": qwen3(vocabulary), "vae": _vae()}
         return _louder(made | {"text_encoder": _qwen_vl(vocabulary), "vae": _video_vae()})
 
 
@@ -121,25 +121,20 @@ def _clip() -> torch.nn.Module:
     return CLIPTextModel(config).eval()
 
 
-def _t5(vocabulary: int) -> torch.nn.Module:
+def t5(vocabulary: int) -> torch.nn.Module:
     from transformers import T5Config, T5EncoderModel
 
-    config = T5Config(vocab_size=vocabulary, d_model=24, d_kv=12, d_ff=32, num_layers=2, num_heads=2)
-    return T5EncoderModel(config).eval()
+    sizes = {"d_model": 24, "d_kv": 12, "d_ff": 32, "num_layers": 2, "num_heads": 2}
+    return T5EncoderModel(T5Config(vocab_size=vocabulary, feed_forward_proj="gated-gelu", **sizes)).eval()
 
 
-def _qwen3(vocabulary: int) -> torch.nn.Module:
+def qwen3(vocabulary: int) -> torch.nn.Module:
     from transformers import Qwen3Config, Qwen3Model
 
+    sizes = {"hidden_size": 24, "intermediate_size": 32, "num_hidden_layers": 3, "num_attention_heads": 2}
+    rotary = {"rope_theta": 1_000_000.0, "rope_type": "default"}
     config = Qwen3Config(
-        vocab_size=vocabulary,
-        hidden_size=24,
-        intermediate_size=32,
-        num_hidden_layers=3,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        head_dim=12,
-        pad_token_id=0,
+        vocab_size=vocabulary, num_key_value_heads=1, head_dim=12, rms_norm_eps=1e-6, rope_parameters=rotary, **sizes
     )
     return Qwen3Model(config).eval()
 

@@ -10,9 +10,12 @@ import httpx
 import pytest
 from fastapi.testclient import TestClient
 
-from tests.evaluations.world import SUITE, SmallModels, build_base, write_lora
+from tests.evaluations.fixtures import base, loras
+from tests.evaluations.world import SUITE, SmallModels
 from tests.pages.browsing import NO_BROWSER, find_browser, serving, small_settings
 from tests.service.world import open_client, upload, wait
+
+__all__ = ["base", "house", "idle", "loras"]
 
 
 @dataclass(frozen=True)
@@ -21,17 +24,6 @@ class House:
 
     address: str
     evaluation: str
-
-
-@pytest.fixture(scope="session")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_base(tmp_path_factory.mktemp("base") / "nano")
-
-
-@pytest.fixture(scope="session")
-def loras(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    folder = tmp_path_factory.mktemp("loras")
-    return [write_lora(folder / f"kk_epoch{epoch}.safetensors", seed=epoch) for epoch in (4, 8)]
 
 
 @pytest.fixture

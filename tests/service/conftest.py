@@ -8,19 +8,10 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
-from tests.evaluations.world import build_base, write_lora
+from tests.evaluations.fixtures import base, loras
 from tests.service.world import open_client
 
-
-@pytest.fixture(scope="session")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_base(tmp_path_factory.mktemp("base") / "nano")
-
-
-@pytest.fixture(scope="session")
-def loras(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    folder = tmp_path_factory.mktemp("loras")
-    return [write_lora(folder / f"kk_epoch{epoch}.safetensors", seed=epoch) for epoch in (4, 8)]
+__all__ = ["base", "client", "idle", "loras"]
 
 
 @pytest.fixture

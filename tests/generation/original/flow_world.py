@@ -13,7 +13,7 @@ from benchmarks.miniature.tokenizing import load_tokenizers
 from service.generation.clip_tokenizers import clip_tokenizer
 from tests.checkpoints.families import original_path, transformer
 
-from ..flow_world import CHAT, SCHEDULERS
+from ..flow_world import CHAT, SCHEDULERS, qwen3, t5
 from .world import save, vae_state
 
 HEADS = {
@@ -45,11 +45,11 @@ def build_real(name: str, **changes: Any) -> dict[str, Any]:
         torch.manual_seed(3)
         if name == "flux":
             made |= {"tokenizer": clip_tokenizer("<|endoftext|>"), "tokenizer_2": tokenizers["t5_tokenizer"]}
-            return made | {"text_encoder": _clip(), "text_encoder_2": _t5(len(made["tokenizer_2"])), "vae": _vae()}
+            return made | {"text_encoder": _clip(), "text_encoder_2": t5(len(made["tokenizer_2"])), "vae": _vae()}
         made["tokenizer"] = tokenizers["tokenizer"]
         if name == "z-image":
             made["tokenizer"].chat_template = CHAT
-            return made | {"text_encoder": _qwen3(len(made["tokenizer"])), "vae": _vae()}
+            return made | {"text_encoder": qwen3(len(made["tokenizer"])), "vae": _vae()}
         return made | {"text_encoder": _qwen_vl(len(made["tokenizer"])), "vae": _video_vae()}
 
 
@@ -159,24 +159,6 @@ def _clip() -> Any:
 
     sizes = {"hidden_size": 64, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 1}
     return CLIPTextModel(CLIPTextConfig(vocab_size=49408, bos_token_id=0, eos_token_id=2, **sizes)).eval()
-
-
-def _t5(vocabulary: int) -> Any:
-    from transformers import T5Config, T5EncoderModel
-
-    sizes = {"d_model": 24, "d_kv": 12, "d_ff": 32, "num_layers": 2, "num_heads": 2}
-    return T5EncoderModel(T5Config(vocab_size=vocabulary, feed_forward_proj="gated-gelu", **sizes)).eval()
-
-
-def _qwen3(vocabulary: int) -> Any:
-    from transformers import Qwen3Config, Qwen3Model
-
-    sizes = {"hidden_size": 24, "intermediate_size": 32, "num_hidden_layers": 3, "num_attention_heads": 2}
-    rotary = {"rope_theta": 1_000_000.0, "rope_type": "default"}
-    made = Qwen3Config(
-        vocab_size=vocabulary, num_key_value_heads=1, head_dim=12, rms_norm_eps=1e-6, rope_parameters=rotary, **sizes
-    )
-    return Qwen3Model(made).eval()
 
 
 def _qwen_vl(vocabulary: int) -> Any:
