@@ -9,7 +9,23 @@ import typer
 
 from service.cli import keys, results, serving, suites
 from service.cli.auditing import audits_app
-from service.cli.options import Base, ClipModel, DataDir, Device, Dtype, Json, Profile, WeightsDir, With
+from service.cli.options import (
+    Base,
+    Card,
+    ClipModel,
+    DataDir,
+    Device,
+    Dtype,
+    Json,
+    Profile,
+    TextEncoder,
+    TextEncoder2,
+    Tokenizers,
+    Vae,
+    WeightsDir,
+    With,
+    Workflow,
+)
 from service.cli.weights import app as weights_app
 
 app = typer.Typer(
@@ -40,16 +56,9 @@ app.add_typer(results.app)
 app.add_typer(serving.app)
 app.add_typer(audits_app)
 
-TextEncoder = Annotated[Path | None, typer.Option(help="Text encoder's file, for a base kept as single files.")]
-TextEncoder2 = Annotated[Path | None, typer.Option(help="Flux's second text encoder's file, likewise.")]
-Vae = Annotated[Path | None, typer.Option(help="VAE's file, for a base kept as single files.")]
-Tokenizers = Annotated[
-    Path | None, typer.Option(help="Folder with qwen25_tokenizer and t5_tokenizer, such as ComfyUI's.")
-]
 BatchSize = Annotated[
     int | None, typer.Option(min=1, max=64, help="Images that are generated together. [default: what fits the card]")
 ]
-Card = Annotated[str | None, typer.Option(help="auto, large, 24gb, 12gb, 8gb or 6gb: how models are placed on a GPU.")]
 
 
 @app.command()
@@ -86,7 +95,7 @@ def evaluate(
     text_encoder_2: TextEncoder2 = None,
     vae: Vae = None,
     tokenizers: Tokenizers = None,
-    workflow: Annotated[Path | None, typer.Option(help="Your own workflow (API format), for a ComfyUI.")] = None,
+    workflow: Workflow = None,
     with_: With = None,
     epochs: Annotated[str | None, typer.Option(help="Only these epochs: 120-150, 120- or 148.")] = None,
     final_epoch: Annotated[

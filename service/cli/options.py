@@ -29,6 +29,14 @@ With = Annotated[
         help="A fixed LoRA under the swept one, such as a speed LoRA. Can be given several times.",
     ),
 ]
+TextEncoder = Annotated[Path | None, typer.Option(help="Text encoder's file, for a base kept as single files.")]
+TextEncoder2 = Annotated[Path | None, typer.Option(help="Flux's second text encoder's file, likewise.")]
+Vae = Annotated[Path | None, typer.Option(help="VAE's file, for a base kept as single files.")]
+Tokenizers = Annotated[
+    Path | None, typer.Option(help="Folder with qwen25_tokenizer and t5_tokenizer, such as ComfyUI's.")
+]
+Workflow = Annotated[Path | None, typer.Option(help="Your own workflow (API format), for a ComfyUI.")]
+Card = Annotated[str | None, typer.Option(help="auto, large, 24gb, 12gb, 8gb or 6gb: how models are placed on a GPU.")]
 Profile = Annotated[str | None, typer.Option(help="Detector profile: miniature, anime or photo.")]
 WeightsDir = Annotated[
     Path | None, typer.Option(help="Folder to take the detectors' model files from. [default: the user's cache]")

@@ -3,11 +3,30 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.cli.options import Base, DataDir, Device, Dtype, Json, With
+from service.cli.options import (
+    Base,
+    Card,
+    ClipModel,
+    DataDir,
+    Device,
+    Dtype,
+    Json,
+    Profile,
+    TextEncoder,
+    TextEncoder2,
+    Tokenizers,
+    Vae,
+    WeightsDir,
+    With,
+    Workflow,
+)
+
+if TYPE_CHECKING:
+    from service.settings import Settings
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -21,9 +40,18 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on. [default: 127.0.0.1]")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on. [default: 8000]")] = None,
     base: Base = None,
+    text_encoder: TextEncoder = None,
+    text_encoder_2: TextEncoder2 = None,
+    vae: Vae = None,
+    tokenizers: Tokenizers = None,
+    workflow: Workflow = None,
     with_: With = None,
     device: Device = None,
     dtype: Dtype = None,
+    card: Card = None,
+    profile: Profile = None,
+    weights_dir: WeightsDir = None,
+    clip: ClipModel = None,
     allow_folder: Annotated[
         list[Path] | None,
         typer.Option(metavar="FOLDER", help="Folder whose files clients may register by path. Several are fine."),
@@ -42,6 +70,7 @@ def serve(
     \b
     Examples:
       bleedcheck serve
+      bleedcheck serve --base comfyui:$HOME/ComfyUI --with anima-turbo.safetensors:1.0
       bleedcheck serve --port 9000 --data-dir ./data --allow-folder /runs
       bleedcheck keys create --name team && bleedcheck serve --host 0.0.0.0
     """
@@ -57,12 +86,23 @@ def serve(
         host=host,
         port=port,
         base=base,
+        text_encoder=text_encoder,
+        text_encoder_2=text_encoder_2,
+        vae=vae,
+        tokenizers=tokenizers,
+        workflow=workflow,
         extra_loras=tuple(with_) if with_ else None,
         device=device,
         dtype=dtype,
+        card=card,
+        detector_profile=profile,
+        detector_weights=weights_dir,
+        detector_clip=clip,
         allowed_folders=tuple(allow_folder) if allow_folder else None,
         allowed_hosts=tuple(allow_host) if allow_host else None,
     )
+    if settings.work:  # elsewhere the workers have the base
+        _check_base(settings)
     space = Workspace(settings)
     try:
         check_keys(space)
@@ -79,10 +119,39 @@ def serve(
     )
 
 
+def _check_base(settings: Settings) -> None:
+    """See that the base and its fixed LoRAs can be used, before people hand in files for it.
+
+    A name on the hub is left for the first evaluation, which fetches it, and a ComfyUI may be started later.
+
+    Raises:
+        BaseNotFound, UnusableBase, InvalidInput: they cannot; the message says what to do.
+    """
+    from service.evaluations.requests import parse_extra
+    from service.generation.bases import find_base
+    from service.generation.comfyui import is_comfyui, parse_address
+    from service.generation.hub import HUB_NAME
+    from service.settings import IMAGES_PREFIX
+
+    for text in settings.extra_loras:
+        parse_extra(text)
+    if is_comfyui(settings.base):
+        parse_address(settings.whole_base)
+    elif not settings.base.startswith(IMAGES_PREFIX) and (
+        Path(settings.base).exists() or not HUB_NAME.fullmatch(settings.base)
+    ):
+        find_base(settings.whole_base)
+
+
 @app.command()
 def doctor(
     base: Base = None,
-    profile: Annotated[str | None, typer.Option(help="Detector profile.")] = None,
+    text_encoder: TextEncoder = None,
+    text_encoder_2: TextEncoder2 = None,
+    vae: Vae = None,
+    tokenizers: Tokenizers = None,
+    workflow: Workflow = None,
+    profile: Profile = None,
     data_dir: DataDir = None,
     json: Json = False,
 ) -> None:
@@ -97,7 +166,17 @@ def doctor(
     from service.cli.printing import print_json, print_table
     from service.cli.working import make_settings
 
-    findings = examine(make_settings(data_dir, base=base, detector_profile=profile))
+    settings = make_settings(
+        data_dir,
+        base=base,
+        text_encoder=text_encoder,
+        text_encoder_2=text_encoder_2,
+        vae=vae,
+        tokenizers=tokenizers,
+        workflow=workflow,
+        detector_profile=profile,
+    )
+    findings = examine(settings)
     missing = [each for each in findings if each.state == "missing"]
     if json:
         print_json({"ok": not missing, "findings": [each.to_json() for each in findings]})
