@@ -141,8 +141,9 @@ def header_length(path: Path, start: bytes, size: int | None) -> int:
     length: int = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
     room = MAX_HEADER_BYTES if size is None else min(MAX_HEADER_BYTES, size - 8)
     if not 2 <= length <= room:
-        told = "" if size is None else f"file: {size}, "
-        _refuse(path, f"its header would be {length} bytes long ({told}limit: {MAX_HEADER_BYTES})")
+        if size is not None and 2 <= length <= MAX_HEADER_BYTES:
+            _refuse(path, f"it is cut off: its header alone has {length} bytes, and the file {size}")
+        _refuse(path, f"its header would be {length} bytes long (limit: {MAX_HEADER_BYTES})")
     return length
 
 

@@ -93,7 +93,12 @@ def _print_entries(console: Console, result: Mapping[str, Any], suite: str) -> N
     leader = advice["leader"] or {}
     for rank, entry in enumerate(result["leaderboard"], start=1):
         leads = (entry["run"], entry["epoch"]) == (leader.get("run"), leader.get("epoch"))
-        shown = {**entry, "standing": shown_standing(entry["standing"], bool(advice["tied_with"]), leads)}
+        certain = entry["p_best"] if len(result["leaderboard"]) > 1 else None  # alone it is the best of nothing
+        shown = {
+            **entry,
+            "p_best": certain,
+            "standing": shown_standing(entry["standing"], bool(advice["tied_with"]), leads),
+        }
         style = "bold" if entry["standing"] == "recommended" else None
         table.add_row(*_row(str(rank), shown, poses, result["unverified"]), style=style)
     if result["control"]:

@@ -117,7 +117,7 @@ class Answer:
         if decision is not None:
             return ENDINGS.get(decision["ended"], "Not decided yet, best so far")
         leads = _leader(self.board["recommendation"]) == _key(self.chosen.entry)
-        return how_sure(self.tied, leads)
+        return how_sure(self.tied, leads, self.alone)
 
     @property
     def use(self) -> str:
@@ -125,9 +125,14 @@ class Answer:
         return str(self.board.get("use", "all"))
 
     @property
+    def alone(self) -> bool:
+        """Whether there is one checkpoint only, which is sure to be the best of them and says nothing."""
+        return len(self.rows) == 1
+
+    @property
     def certainty(self) -> float | None:
         """Probability that the recommended checkpoint costs least, 0..1."""
-        return self.chosen.entry.get("p_best") if self.chosen else None
+        return self.chosen.entry.get("p_best") if self.chosen and not self.alone else None
 
     @property
     def causes(self) -> list[Mapping[str, Any]]:

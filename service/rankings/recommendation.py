@@ -146,16 +146,19 @@ def _ranges(epochs: Sequence[int], known: Sequence[int]) -> list[str]:
     return words
 
 
-def how_sure(tied: int, leads: bool) -> str:
+def how_sure(tied: int, leads: bool, alone: bool = False) -> str:
     """A recommendation's heading: one of a tie need not have the lowest rate.
 
     Args:
         tied: how many others it is tied with.
         leads: whether it has the lowest rate of those that may be recommended.
+        alone: whether there is no other checkpoint, so that it is the best of nothing.
 
     >>> how_sure(2, leads=False)
     'Best guess, tied with 2 others'
     """
+    if alone:
+        return "The only checkpoint"
     if not tied:
         return "Use this checkpoint"
     return f"Best {'so far' if leads else 'guess'}, tied with {tied} other{'s' * (tied > 1)}"

@@ -224,7 +224,7 @@ class ReportView:
     def how_sure(self) -> str:
         """The recommendation's heading."""
         found = self.recommendation
-        return how_sure(len(found.tied_with), found.entry is found.leader)
+        return how_sure(len(found.tied_with), found.entry is found.leader, len(self.rows) == 1)
 
     @property
     def images(self) -> int:

@@ -73,6 +73,15 @@ def test_a_best_guess_is_not_called_the_best_so_far() -> None:
     assert shown.kicker.startswith("Best guess, tied with ")
 
 
+def test_the_only_checkpoint_is_not_called_surely_the_best() -> None:
+    given = board()
+    shown = build_answer({**given, "leaderboard": given["leaderboard"][:1]})
+    assert shown.alone
+    assert shown.kicker == "The only checkpoint"
+    assert shown.certainty is None
+    assert build_answer(given).certainty is not None
+
+
 def test_what_a_checkpoint_loses_on_is_named_by_character() -> None:
     rows = build_answer(board()).rows
     worst = rows[-1]

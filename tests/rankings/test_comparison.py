@@ -168,6 +168,7 @@ def test_a_standing_says_who_has_the_lowest_rate(standing: str, tied: bool, lead
 def test_a_heading_says_how_sure_it_is() -> None:
     assert how_sure(0, leads=True) == "Use this checkpoint"
     assert how_sure(1, leads=True) == "Best so far, tied with 1 other"
+    assert how_sure(0, leads=True, alone=True) == "The only checkpoint"
     assert how_sure(3, leads=False) == "Best guess, tied with 3 others"
 
 
