@@ -1,8 +1,7 @@
-"""Generated pictures with labelled hands, contact and limbs, as tensors beside the drawings.
+"""Generated pictures with labelled hands and contact, as tensors beside the drawings.
 
 Drawings are cleaner than what a model makes, and it breaks hands in ways that no drawing does. So a part of what the
-hand, contact and body networks see are pictures of models that were trained to break hands and bodies, labelled by
-looking.
+hand and contact networks see are pictures of models that were trained to break hands and bodies, labelled by looking.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from benchmarks.labelling.labels import SIDES, completed
 from detectors import DetectorSet, open_detectors
 from detectors.context import Context
 from detectors.sight import Sight
-from detectors.vocabulary import HAND_STATES, LIMBS
+from detectors.vocabulary import HAND_STATES
 from service.suites import load_suite
 
 MOST_ENDS = PEOPLE * HANDS
@@ -46,8 +45,6 @@ class Labelled:
         fused: (N,), 0 or 1.
         ends: (N, MOST_ENDS, 8): present, state (a place in ``HAND_STATES``, or :data:`OCCLUDED` where it is not
             judged), box, and the middle of the owner's head. All NaN where nobody labelled arms' ends.
-        masks: (N, 2, SIDE, SIDE) bool, of the left and the right person; empty where it is not clear who is who.
-        limbs: (N, 2) of the same, 0 whole, 1 faulty.
         model: (N,), which model made the picture.
     """
 
@@ -55,8 +52,6 @@ class Labelled:
     boxes: Tensor
     fused: Tensor
     ends: Tensor
-    masks: Tensor
-    limbs: Tensor
     model: Tensor
 
     @property
@@ -147,20 +142,16 @@ def _row(
     for place, person in enumerate(context.people[:PEOPLE]):
         boxes[place] = person.box
     heads = np.full((2, 4), np.nan, np.float32)
-    masks, limbs = np.zeros((2, SIDE, SIDE), np.bool_), np.full(2, _UNASKED, np.int64)
     seen = from_left(context.people)
     if str(len(seen)) == faults["people"] and len(seen) <= len(SIDES):
         for place, person in enumerate(seen):
-            masks[place] = person.mask
-            answer = faults[f"{SIDES[place]}_limbs"]
-            limbs[place] = answer != LIMBS[0] if answer in LIMBS else _UNASKED
             if person.head:
                 heads[place] = person.head.box
     # Where there are no two people, nobody can be fused and the check does not ask.
     asked = "fusion" in context.expectation.checks and faults["people"] not in ("0", "1")
     fused = np.int64(("no", "yes").index(faults["fusion"]) if asked and faults["fusion"] in ("no", "yes") else _UNASKED)
     found = np.full((MOST_ENDS, 8), np.nan, np.float32) if ends is None else _ends(ends, heads)
-    return boxes, np.asarray(fused), found, masks, limbs
+    return boxes, np.asarray(fused), found
 
 
 def _ends(ends: Sequence[LabelledEnd], heads: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -65,30 +65,21 @@ def sample(
     rows = rows[torch.randperm(len(rows), device=device)[:batch]]
     picture, owner = rows.unbind(1)
     chosen = boxes[picture, owner]
-    windows, turn, flip = windows_round(chosen, 1.0, 0.1) if faces else windows_round(chosen, 1.3 * 1.08)
+    longer = (chosen[:, 2:] - chosen[:, :2]).amax(1, keepdim=True)
+    chosen = chosen + torch.randn_like(chosen) * longer * 0.03
+    x0, y0, x1, y1 = chosen.unbind(1)
+    side = torch.maximum(x1 - x0, y1 - y0) * (1.0 if faces else 1.3 * 1.08)
+    side = side * (0.92 + 0.16 * torch.rand(len(side), device=device))
+    lift = 0.1 * (y1 - y0) if faces else torch.zeros_like(y0)
+    windows = torch.stack([(x0 + x1) / 2, (y0 + y1) / 2 + lift, side], 1)
+    turn = (torch.rand(len(side), device=device) * 2 - 1) * 0.14
+    flip = torch.where(torch.rand(len(side), device=device) < 0.5, -1.0, 1.0)
     colors = turned(drawings.images(index, soften=0.4), picture, windows, size, "bilinear", turn, flip)
     clean = len(colors) // 3
     colors = torch.cat([colors[:clean], degrade(colors[clean:])])
     labels = turned(drawings.labels(index), picture, windows, size, "nearest", turn, flip)
     mask = _coarse((labels // 16 == owner[:, None, None, None] + 1).float())
     return Crops(torch.cat([normalise(colors), mask], 1), owner, index[picture])
-
-
-def windows_round(boxes: Tensor, side: float, lift: float = 0.0) -> tuple[Tensor, Tensor, Tensor]:
-    """Windows (M, 3) round boxes (M, 4), each a little off, a random turn in radians, and -1 for those to be mirrored.
-
-    Args:
-        boxes: in pixels.
-        side: of the window, in longer sides of the box.
-        lift: how much lower than the box's the window's middle lies, in heights of the box.
-    """
-    device = boxes.device
-    longer = (boxes[:, 2:] - boxes[:, :2]).amax(1, keepdim=True)
-    x0, y0, x1, y1 = (boxes + torch.randn_like(boxes) * longer * 0.03).unbind(1)
-    sides = torch.maximum(x1 - x0, y1 - y0) * side * (0.92 + 0.16 * torch.rand(len(boxes), device=device))
-    windows = torch.stack([(x0 + x1) / 2, (y0 + y1) / 2 + lift * (y1 - y0), sides], 1)
-    turn = (torch.rand(len(boxes), device=device) * 2 - 1) * 0.14
-    return windows, turn, torch.where(torch.rand(len(boxes), device=device) < 0.5, -1.0, 1.0)
 
 
 def _coarse(mask: Tensor) -> Tensor:

@@ -26,7 +26,7 @@ _SETTINGS = {
 }
 
 # Networks that also learn from labelled generated pictures, and how much gentler one goes on than it begins.
-_LABELLED = ("hands", "contact", "bodies")
+_LABELLED = ("hands", "contact")
 _GENTLER = 0.4
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.detectors import bodies, contact, hands
+from benchmarks.detectors import contact, hands
 from benchmarks.detectors.augment import Motion, Warp, swap_colors
 from benchmarks.detectors.labelled import MOST_ENDS, Labelled
 from benchmarks.detectors.store import OCCLUDED, PEOPLE, SIDE, Drawings
@@ -25,10 +25,7 @@ def labelled() -> Labelled:
     boxes = torch.zeros(4, PEOPLE, 4)
     boxes[:, 0], boxes[:, 1] = torch.tensor([20.0, 20, 120, 220]), torch.tensor([110.0, 20, 220, 220])
     images = torch.from_numpy(rng.integers(0, 255, (4, SIDE, SIDE, 3), dtype=np.uint8))
-    masks = torch.zeros(4, 2, SIDE, SIDE, dtype=torch.bool)
-    masks[:, 0, 20:220, 20:120], masks[:3, 1, 20:220, 110:220] = True, True
-    limbs, model = torch.tensor([[0, 1], [-1, 0], [1, 0], [0, 1]]), torch.tensor([0, 0, 1, 0])
-    return Labelled(images, boxes, torch.tensor([0, 1, 0, -1]), ends, masks, limbs, model)
+    return Labelled(images, boxes, torch.tensor([0, 1, 0, -1]), ends, torch.tensor([0, 0, 1, 0]))
 
 
 def test_a_hidden_end_is_neither_judged_nor_denied(labelled: Labelled) -> None:
@@ -43,7 +40,7 @@ def test_a_hidden_end_is_neither_judged_nor_denied(labelled: Labelled) -> None:
     assert weight[0, [40, 40, 5], [75, 30, 5]].tolist() == [0, 1, 1]
 
 
-@pytest.mark.parametrize("module", [hands, contact, bodies])
+@pytest.mark.parametrize("module", [hands, contact])
 def test_networks_learn_from_drawings_and_labelled_pictures_in_one_batch(
     module: object, drawings: Drawings, labelled: Labelled
 ) -> None:
@@ -87,21 +84,3 @@ def test_hands_are_never_learnt_from_pictures_without_labelled_ends(drawings: Dr
     objective = hands.Objective(drawings, 8, labelled=some)
     picked = some.pick(200, objective.generator, objective.often)
     assert set(picked.tolist()) == {0, 3}
-
-
-def test_limbs_are_learnt_of_those_who_are_seen_and_judged(labelled: Labelled) -> None:
-    people, often = bodies.judged_people(labelled)
-    assert people.tolist() == [[0, 0], [0, 1], [1, 1], [2, 0], [2, 1], [3, 0]]
-    assert often.tolist() == [1, 1, 1, 1, 1, 1]
-    rare = replace(labelled, limbs=torch.tensor([[0, 1], [0, 0], [0, 0], [0, 0]]))
-    assert bodies.judged_people(rare)[1].tolist() == [1, 3, 1, 1, 1, 1, 1]
-
-
-def test_which_fault_a_label_names_does_not_matter() -> None:
-    sure = torch.tensor([[-9.0, 9.0, 0.0], [-9.0, 0.0, 9.0]])
-    one, other = (bodies.faulty_loss(sure[i : i + 1], torch.ones(1)).item() for i in (0, 1))
-    assert one == pytest.approx(other)
-    assert one < bodies.faulty_loss(sure[:1], torch.zeros(1)).item()
-    assert bodies.faulty_loss(torch.tensor([[2.2, 0.0, -30.0]]), torch.zeros(1)).item() == pytest.approx(
-        0.325, abs=0.01
-    )
