@@ -131,10 +131,11 @@ def _check_base(settings: Settings) -> None:
     from service.generation.bases import find_base
     from service.generation.comfyui import is_comfyui, parse_address
     from service.generation.hub import HUB_NAME
+    from service.generation.original import lora_folder
     from service.settings import IMAGES_PREFIX
 
     for text in settings.extra_loras:
-        parse_extra(text)
+        parse_extra(text, lora_folder(settings.base))
     if is_comfyui(settings.base):
         parse_address(settings.whole_base)
     elif not settings.base.startswith(IMAGES_PREFIX) and (

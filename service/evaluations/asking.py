@@ -15,7 +15,7 @@ from service.evaluations.workspace import Workspace
 from service.generation import fitting_batch
 from service.generation.cards import CPU_BATCH
 from service.generation.comfyui import is_comfyui
-from service.generation.original import is_single_file, whole_paths
+from service.generation.original import is_single_file, lora_folder, whole_paths
 from service.generation.port import GenerationSettings
 from service.settings import IMAGES_PREFIX, Settings
 from service.storage import repository
@@ -171,7 +171,7 @@ def make_request(
         InvalidInput: a fixed LoRA is none, or not there.
     """
     base = _whole_path(settings.whole_base)
-    extra = tuple(parse_extra(text) for text in settings.extra_loras)
+    extra = tuple(parse_extra(text, lora_folder(base)) for text in settings.extra_loras)
     _require_same_model(base, extra)
     if batch_size is None:
         batch_size = _fitting_batch(settings, suite, base)

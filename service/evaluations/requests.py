@@ -96,8 +96,12 @@ class EvaluationRequest(BaseModel):
         return digest([asked, settings, _base_mark(self.base), _weights_mark(self), _machine_mark()])
 
 
-def parse_extra(text: str) -> ExtraLora:
+def parse_extra(text: str, folder: Path | None = None) -> ExtraLora:
     """Read ``FILE:SCALE``, or ``FILE`` for scale 1.
+
+    Args:
+        text: what was said.
+        folder: where the file is looked for too, such as a ComfyUI's folder of LoRA files.
 
     Raises:
         InvalidInput: there is no such file, the scale is no number, or the file is no LoRA (the message says what it
@@ -115,12 +119,16 @@ def parse_extra(text: str) -> ExtraLora:
         except ValueError:
             name = ""
     path = Path(name or text).expanduser()
+    if folder is not None and not path.is_file() and (folder / path).is_file():
+        path = folder / path
     if not path.is_file():
         whole, _, scale_text = text.rpartition(":")
         if not name and whole and Path(whole).expanduser().is_file():
             raise InvalidInput(f"{scale_text!r} is no scale for {whole}: write a number, as in {whole}:1.0")
         meant = path.with_name(f"{path.name}.safetensors")
-        raise InvalidInput(f"there is no file {path}{f'; there is {meant.name} beside it' if meant.is_file() else ''}")
+        nor = f", nor in {folder}" if folder is not None else ""
+        beside = f"; there is {meant.name} beside it" if meant.is_file() else ""
+        raise InvalidInput(f"there is no file {path}{nor}{beside}")
     path = path.resolve()
     read_layout(read_header(path))
     return ExtraLora(path=str(path), sha256=sha256_of(path), scale=scale)

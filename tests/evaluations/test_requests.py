@@ -14,6 +14,7 @@ from service.evaluations.asking import epoch_range, make_request, with_seeds
 from service.evaluations.keys import detector_key, digest, image_key
 from service.evaluations.lease import is_alive, own_name
 from service.evaluations.requests import EvaluationRequest, parse_extra
+from service.generation.original import lora_folder
 from tests.evaluations.world import open_space, small_suite, write_lora
 
 
@@ -90,6 +91,22 @@ def test_extra_loras(tmp_path: Path) -> None:
     for text, scale in ((str(path), 1.0), (f"{path}:0.5", 0.5), (f"{path}:-1", -1.0)):
         lora = parse_extra(text)
         assert (lora.path, lora.scale) == (str(path.resolve()), scale)
+
+
+def test_a_fixed_lora_is_looked_for_where_comfyui_keeps_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loras = tmp_path / "ComfyUI" / "models" / "loras"
+    (tmp_path / "ComfyUI" / "models" / "diffusion_models").mkdir(parents=True)
+    loras.mkdir()
+    monkeypatch.chdir(tmp_path)
+    kept = write_lora(loras / "turbo.safetensors", seed=1)
+    for base in ("comfyui:ComfyUI", "comfyui:ComfyUI/models", "ComfyUI/models/diffusion_models/anima.safetensors"):
+        assert parse_extra("turbo.safetensors:0.5", lora_folder(base)).path == str(kept)
+    for base in ("miniature", "comfyui:elsewhere", "comfyui+http://127.0.0.1:8188"):
+        assert lora_folder(base) is None
+    with pytest.raises(InvalidInput, match=r"there is no file other\.safetensors, nor in .*loras"):
+        parse_extra("other.safetensors:1.0", lora_folder("comfyui:ComfyUI"))
+    here = write_lora(tmp_path / "turbo.safetensors", seed=2)
+    assert parse_extra("turbo.safetensors", lora_folder("comfyui:ComfyUI")).path == str(here)
 
 
 def test_a_fixed_lora_that_is_none_is_named_for_what_it_is(tmp_path: Path) -> None:

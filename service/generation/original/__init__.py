@@ -7,7 +7,14 @@ from __future__ import annotations
 
 from service.generation.original.files import AnimaFiles, anima_files
 from service.generation.original.flow_files import FlowFiles, flow_files
-from service.generation.original.places import COMFYUI_PREFIX, V_PREDICTION, find_place, is_single_file, whole_paths
+from service.generation.original.places import (
+    COMFYUI_PREFIX,
+    V_PREDICTION,
+    find_place,
+    is_single_file,
+    lora_folder,
+    whole_paths,
+)
 
 __all__ = [
     "COMFYUI_PREFIX",
@@ -18,5 +25,6 @@ __all__ = [
     "find_place",
     "flow_files",
     "is_single_file",
+    "lora_folder",
     "whole_paths",
 ]

@@ -205,6 +205,16 @@ def find_tokenizers(place: Place, wanted: Sequence[str]) -> dict[str, Path]:
     return found
 
 
+def lora_folder(base: str) -> Path | None:
+    """Where the ComfyUI folder that a base names or lies in keeps its LoRA files; ``None`` if there is none."""
+    if not is_single_file(base):
+        return None
+    path = Path(base.partition(";")[0].removeprefix(COMFYUI_PREFIX)).expanduser().resolve()
+    around = [folder for folder in (path, *path.parents) if folder.name == "models"]
+    found = (around[0] if around else path / "models") / "loras"
+    return found if found.is_dir() else None
+
+
 def whole_paths(base: str) -> str:
     """The same base with absolute paths, so that it means the same in another working folder."""
     place, *parts = base.split(";")
