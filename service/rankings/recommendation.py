@@ -269,9 +269,11 @@ def _caveats(
         )
     if chosen.tally.not_measurable and bounds is not None:
         low, high = map(percent, bounds)
+        count = chosen.tally.not_measurable
+        holds, fails = ("it holds", "it fails") if count == 1 else ("all of those hold", "all of them fail")
         sentences.append(
-            f"{chosen.tally.not_measurable} of its {chosen.images} images could not be judged: its failure rate is "
-            f"{low} if all of those hold, {high} if all of them fail."
+            f"{count} of its {chosen.images} images could not be judged: its failure rate is {low} if {holds}, "
+            f"{high} if {fails}."
         )
     if chosen.invalid:
         sentences.append(f"Invalid (black or empty) among its {chosen.images} images: {chosen.invalid}.")

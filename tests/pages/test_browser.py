@@ -24,7 +24,9 @@ PAGES = (
     "/evaluations/{id}/grid?scenario=hug&check=fusion&state=fails",
     "/evaluations/{id}/strip",
     "/evaluations/{id}/compare",
+    "/evaluations/{id}/audit",
     "/evaluations/{id}/report",
+    "/v1/evaluations/{id}/report?format=html",
     "/docs",
     "/nowhere",
 )
