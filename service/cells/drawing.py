@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from detectors import Finding, Verdict
+from detectors import Finding, Severity, Verdict
 from service.cells.pieces import Box, named_boxes, part_of
 
-DRAWING_VERSION = 1
+DRAWING_VERSION = 2
 """Raised by hand whenever the same evidence is drawn otherwise."""
 
 Layer = Literal["masks", "strands", "hands", "boxes"]
@@ -166,7 +166,8 @@ def _frame(
 def _word(finding: Finding, key: str) -> str:
     part = key.removesuffix("es").removesuffix("_box").replace("_", " ")
     who = f"{finding.character} " if finding.character else ""
-    return f"{who}{part}: {finding.severity or finding.verdict}".replace("_", " ")
+    graded = finding.severity in (Severity.LOST, Severity.FUSED)  # a "clear" fault would read as if all were clear
+    return f"{who}{part}: {finding.severity if graded else finding.verdict}".replace("_", " ")
 
 
 def _worst_last(findings: Sequence[Finding]) -> list[Finding]:

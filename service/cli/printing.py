@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _WIDTH_OF_LOGS = 140
 _PROBLEMS_TOLD = 5
+_FLIP_WORDS = {"clear": "fails", "minor": "slightly off"}
 _MINIATURE = "The miniature shows that everything works; it is no evidence about real models."
 
 
@@ -73,7 +74,8 @@ def print_comparison(found: Comparison) -> None:
     console.print(Text(f"{found.flipped} of {found.pairs} pairs flipped."))
     for flip in found.flips:
         epoch = "" if flip["epoch"] is None else f", epoch {flip['epoch']}"
-        told = f"{flip['scenario']}, seed {flip['seed']}{epoch}: {flip['first']['state']} -> {flip['second']['state']}"
+        first, second = (_FLIP_WORDS.get(flip[side]["state"], flip[side]["state"]) for side in ("first", "second"))
+        told = f"{flip['scenario']}, seed {flip['seed']}{epoch}: {first} -> {second}"
         console.print(Text(told))
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from io import BytesIO
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from detectors import Finding, Severity, Verdict
-from service.cells.drawing import LAYERS, Outline, draw, fit_mask
+from service.cells.drawing import LAYERS, Outline, _word, draw, fit_mask
 from service.cells.pieces import pieces_of
 
 FINDINGS = [
@@ -67,3 +68,12 @@ def test_pieces_lie_inside_the_picture_and_are_square() -> None:
 def test_evidence_without_boxes_has_no_pieces() -> None:
     odd = Finding("x", Verdict.HOLDS, "x", "1", evidence={"head_box": [5, 5, 5, 9], "hand_box": "no", "box": [1, 2]})
     assert pieces_of([odd], 100, 100) == []
+
+
+@pytest.mark.parametrize(
+    ("verdict", "severity", "word"),
+    [("fails", "clear", "fails"), ("fails", "fused", "fused"), ("fails", "lost", "lost"), ("minor", "minor", "minor")],
+)
+def test_a_clear_fault_is_not_called_clear(verdict: str, severity: str, word: str) -> None:
+    finding = Finding("ahoge_bleed", Verdict(verdict), "heads", "1", "Kei", Severity(severity))
+    assert _word(finding, "head_box") == f"Kei head: {word}"
