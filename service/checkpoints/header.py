@@ -98,6 +98,8 @@ def read_header(path: Path, *, empty_tensors: bool = False) -> Header:
             raw = file.read(length)
     except FileNotFoundError as error:
         raise NotFound(f"there is no file {path}") from error
+    except IsADirectoryError as error:
+        raise UnreadableCheckpoint(f"{path.name} is a folder; what belongs here is a file.") from error
     except OSError as error:
         _refuse(path, error.strerror or str(error))
     if len(raw) != length:

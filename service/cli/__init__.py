@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Sequence
+
+
+class _Remarks(logging.Formatter):
+    """Our own warnings as the command line says everything else; those of libraries as they are."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        own = record.name.startswith(("service.", "detectors."))
+        return f"{'bleedcheck: ' if own else ''}{super().format(record)}"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -14,6 +23,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
+    if logging.lastResort is not None:  # what prints warnings where nobody has said where they go
+        logging.lastResort.setFormatter(_Remarks())
     from service.cli.commands import app
     from service.errors import KNOWN
 

@@ -123,7 +123,8 @@ def parse_extra(text: str, folder: Path | None = None) -> ExtraLora:
         path = folder / path
     if not path.is_file():
         whole, _, scale_text = text.rpartition(":")
-        if not name and whole and Path(whole).expanduser().is_file():
+        places = [Path(whole).expanduser(), *([folder / whole] if folder is not None else [])]
+        if not name and whole and any(each.is_file() for each in places):
             raise InvalidInput(f"{scale_text!r} is no scale for {whole}: write a number, as in {whole}:1.0")
         meant = path.with_name(f"{path.name}.safetensors")
         nor = f", nor in {folder}" if folder is not None else ""

@@ -71,6 +71,8 @@ def test_inspect_asks_the_base(capsys: Captured, tmp_path: Path, base: Path) -> 
     path = write_lora(tmp_path / "kk_epoch4.safetensors", seed=1)
     assert run("inspect", path, "--base", base, "--json") == 0
     assert json.loads(capsys.readouterr().out)["fits"] is True
+    assert run("inspect", tmp_path) == 1
+    assert "is a folder; what belongs here is a file" in capsys.readouterr().err
     alien = write_lora(tmp_path / "alien_epoch4.safetensors", seed=1, width=48)
     assert run("inspect", alien, "--base", base) == 1
     said = capsys.readouterr()

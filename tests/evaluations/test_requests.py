@@ -105,6 +105,8 @@ def test_a_fixed_lora_is_looked_for_where_comfyui_keeps_it(tmp_path: Path, monke
         assert lora_folder(base) is None
     with pytest.raises(InvalidInput, match=r"there is no file other\.safetensors, nor in .*loras"):
         parse_extra("other.safetensors:1.0", lora_folder("comfyui:ComfyUI"))
+    with pytest.raises(InvalidInput, match=r"'abc' is no scale for turbo\.safetensors"):
+        parse_extra("turbo.safetensors:abc", lora_folder("comfyui:ComfyUI"))
     here = write_lora(tmp_path / "turbo.safetensors", seed=2)
     assert parse_extra("turbo.safetensors", lora_folder("comfyui:ComfyUI")).path == str(here)
 
