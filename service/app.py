@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
 
+from service import own_version
 from service.access import endpoints as access
 from service.access.guard import Guard
 from service.audits import endpoints as audits
@@ -83,7 +83,7 @@ def create_app(settings: Settings | None = None, models: Models | None = None) -
 
     app = FastAPI(
         title="Bleedcheck",
-        version=_version(),
+        version=own_version(),
         description="Scores LoRA checkpoints of drawn characters: which epoch bleeds, fuses or loses hands, how often.",
         lifespan=lifespan,
         dependencies=[Depends(only_known)],
@@ -124,10 +124,3 @@ async def _as_answer(request: Request, error: Exception) -> Response:
         problem = problem_of(error)
         return problem_page(problem.title, problem.status, problem.detail)
     return answer_to(error, request.scope)
-
-
-def _version() -> str:
-    try:
-        return version("bleedcheck")
-    except PackageNotFoundError:  # run from a checkout that is not installed
-        return "unknown"

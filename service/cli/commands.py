@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from service import own_version
 from service.cli import keys, results, serving, suites
 from service.cli.auditing import audits_app
 from service.cli.options import (
@@ -55,6 +56,22 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(results.app)
 app.add_typer(serving.app)
 app.add_typer(audits_app)
+
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"bleedcheck {own_version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """What stands before a command."""
+
 
 BatchSize = Annotated[
     int | None, typer.Option(min=1, max=64, help="Images that are generated together. [default: what fits the card]")

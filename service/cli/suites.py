@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -162,11 +163,21 @@ def _ask(who: str) -> tuple[str, str]:
     name = typer.prompt(f"{who}: name")
     trigger = typer.prompt(f"{who}: trigger word")
     hair = typer.prompt(f"{who}: hair colour (empty if it does not matter)", default="", show_default=False)
-    length = typer.prompt(f"{who}: hair length, short or long", default="", show_default=False)
-    ahoge = typer.prompt(f"{who}: an ahoge, yes or no", default="", show_default=False)
+    length = _one_of(f"{who}: hair length", ("short", "long"))
+    ahoge = _one_of(f"{who}: an ahoge", ("yes", "no"))
+    eyes = typer.prompt(f"{who}: eye colour", default="", show_default=False)
     outfit = typer.prompt(f"{who}: usual clothes", default="", show_default=False)
-    looks = {"hair_color": hair, "hair_length": length, "ahoge": ahoge, "outfit": outfit}
+    looks = {"hair_color": hair, "hair_length": length, "ahoge": ahoge, "eye_color": eyes, "outfit": outfit}
     return f"{name}:{trigger}", ",".join(f"{key}={value}" for key, value in looks.items() if value)
+
+
+def _one_of(question: str, words: Sequence[str]) -> str:
+    """One of the words, or nothing; anything else is asked for again, so that no answer before it is lost."""
+    while True:
+        said: str = typer.prompt(f"{question}, {' or '.join(words)}", default="", show_default=False).strip().lower()
+        if said in ("", *words):
+            return said
+        typer.echo(f"write {' or '.join(words)}, or nothing")
 
 
 def _person(text: str, looks: str | None) -> Any:

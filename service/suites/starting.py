@@ -75,4 +75,5 @@ def _scenario(template: dict[str, Any], places: dict[str, Person]) -> dict[str, 
     checks = [*template["checks"]]
     checks += OTHERS_CHECKS if False in strands else ()
     checks += OWNER_CHECKS if True in strands else ()
-    return {**template, "prompt": prompt, "cast": [each.name for each in cast], "checks": checks}
+    solo = f"{cast[0].name[:50]}-solo" if len(cast) == 1 else template["name"]
+    return {**template, "name": solo, "prompt": prompt, "cast": [each.name for each in cast], "checks": checks}

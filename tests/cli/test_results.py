@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import shutil
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -121,6 +125,44 @@ def test_reports_are_written(capsys: Captured, data: Path, tmp_path: Path, form:
         assert "report.html" in zipfile.ZipFile(out).namelist()
 
 
+def test_a_suite_is_asked_for_on_a_terminal(tmp_path: Path) -> None:
+    path = tmp_path / "asked.yaml"
+    answers = [
+        "Ann",
+        "annchan",
+        "blonde",
+        "medium",
+        "long",
+        "no",
+        "blue",
+        "",
+        "y",
+        "Bea",
+        "beachan",
+        "",
+        "",
+        "yes",
+        "",
+        "",
+    ]
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "service.cli", "suite", "new", str(path)]
+    with subprocess.Popen(command, stdin=theirs, stdout=subprocess.PIPE, text=True) as asking:
+        os.write(ours, "".join(f"{each}\n" for each in answers).encode())
+        said, _ = asking.communicate(timeout=120)
+    for end in (ours, theirs):
+        os.close(end)
+    assert "write short or long, or nothing" in said  # and no answer before it is lost
+    ann, bea = load_suite(path).characters
+    assert (ann.attributes.hair_length, ann.attributes.eye_color, ann.attributes.ahoge) == ("long", "blue", False)
+    assert (bea.attributes.hair_length, bea.attributes.ahoge) == (None, True)
+
+
+def test_the_version_is_told(capsys: Captured) -> None:
+    assert run("--version") == 0
+    assert capsys.readouterr().out.startswith("bleedcheck ")
+
+
 def test_a_suite_of_ones_own_is_written_and_can_be_used(capsys: Captured, tmp_path: Path) -> None:
     path = tmp_path / "my-pair.yaml"
     people = ["--first", "Ann:annchan", "--first-looks", "ahoge=no,hair_color=blonde", "--second", "Bea:beachan"]
@@ -135,7 +177,7 @@ def test_a_suite_of_ones_own_is_written_and_can_be_used(capsys: Captured, tmp_pa
     assert run("suite", "new", path, *people) == 1  # never over a file that is there
     alone = tmp_path / "alone.yaml"
     assert run("suite", "new", alone, "--first", "Ann:annchan") == 0
-    assert [each.name for each in load_suite(alone).scenarios] == ["first-solo"]
+    assert [each.name for each in load_suite(alone).scenarios] == ["Ann-solo"]
 
 
 @pytest.mark.parametrize(
