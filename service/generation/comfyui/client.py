@@ -84,8 +84,16 @@ class ComfyUIClient:
             WorkflowFailed: it was refused; the message names the nodes at fault.
         """
         self._listen()
-        wanted = {"prompt": graph, "client_id": self._name}
-        answer = self._ask("POST", "/prompt", json=wanted)
+        self._left_out = ""
+        own = str(uuid.uuid4())  # older versions give a name of their own instead
+        wanted = {"prompt": graph, "client_id": self._name, "prompt_id": own}
+        try:
+            answer = self._ask("POST", "/prompt", json=wanted)
+        except ComfyUILost:
+            # It may have been queued and only the answer be late or lost: then it is neither queued twice nor left.
+            if not self._met or self._is_forgotten(own):
+                raise
+            return own
         try:
             body = answer.json()
         except ValueError:

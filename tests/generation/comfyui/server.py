@@ -67,6 +67,7 @@ class FakeComfyUI:
         self.silent = False
         self.forget = 0
         self.hidden = 0
+        self.late_s = 0.0
         self.saves = "PNG"
         self.number = 0
 
@@ -108,6 +109,7 @@ class FakeComfyUI:
             wanted = set().union(*(above(graph, output) for output in outputs))
             valid = {identifier: node for identifier, node in graph.items() if identifier in wanted}
             self.pending.append((self.number, prompt_id, valid, body.get("client_id", "")))
+        await asyncio.sleep(self.late_s)
         return JSONResponse({"prompt_id": prompt_id, "number": self.number, "node_errors": node_errors})
 
     async def get_prompt(self, request: Request) -> Response:

@@ -249,6 +249,16 @@ def test_a_workflow_that_is_nowhere_to_be_seen_for_a_moment_is_not_lost(host: st
     assert len(fake.graphs) == 1
 
 
+def test_a_workflow_whose_answer_got_lost_is_not_queued_twice(
+    host: str, fake: FakeComfyUI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.generation.comfyui.client.ANSWER_S", 1.5)
+    generator = opened(host)
+    fake.late_s = 4.0
+    assert len(generator.generate(REQUESTS[:1])) == 1
+    assert len(fake.graphs) == 1
+
+
 def test_a_broken_line_is_opened_again(host: str, fake: FakeComfyUI) -> None:
     fake.drop_lines = 2
     images = opened(host).generate(REQUESTS)
