@@ -14,7 +14,6 @@ from detectors.findings import Finding, Severity, Verdict
 from detectors.vocabulary import ROLES
 
 SOLO = ("standing", "arms_up", "waving", "sitting")
-PAIR = ("apart", "together", "hug", "piggyback", "princess_carry", "lap_sit")
 _NAMES = {"apart": "side by side, apart", "together": "side by side", "princess_carry": "a princess carry",
           "piggyback": "piggyback", "hug": "a hug", "lap_sit": "sitting on a lap", "arms_up": "arms up",
           "standing": "standing", "waving": "waving", "sitting": "sitting"}  # fmt: skip

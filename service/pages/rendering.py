@@ -77,6 +77,7 @@ def environment() -> Environment:
         thousands=thousands,
         base_name=base_name,
         sentence=sentence,
+        coded=coded,
         measured=measured,
         p_value=p_value,
         points=points,
@@ -102,7 +103,16 @@ def sentence(text: str) -> Markup:
     >>> str(sentence("no <key>; see `bleedcheck keys create`"))
     'No &lt;key&gt;; see <code>bleedcheck keys create</code>'
     """
-    return Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", str(escape(text[:1].upper() + text[1:]))))
+    return coded(text[:1].upper() + text[1:])
+
+
+def coded(text: str) -> Markup:
+    """A text for a page: what stands between backticks is set as code.
+
+    >>> str(coded("`x0` < 3"))
+    '<code>x0</code> &lt; 3'
+    """
+    return Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", str(escape(text))))
 
 
 def base_name(base: str) -> str:
