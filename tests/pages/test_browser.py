@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.checkpoints.test_recognising import write_sparse
 from tests.evaluations.world import SUITE, SmallModels
 from tests.pages.browsing import serving, small_settings
 from tests.pages.conftest import House
@@ -177,6 +178,8 @@ def test_a_file_that_does_not_fit_is_refused_by_name(
     broken.write_bytes(b"PK\x03\x04" + bytes(100))
     other = tmp_path / "kk_epoch1.ckpt"
     other.write_bytes(bytes(64))
+    large = {"decoder.upsamples.0.residual.0.gamma": (4, 1, 1, 1), "decoder.conv1.weight": (256, 1024, 1024)}
+    vae = write_sparse(tmp_path / "kk_epoch2.safetensors", large)
     with (
         serving(small_settings(tmp_path / "data", base, work=False), SmallModels()) as address,
         opened(chromium) as tab,
@@ -184,16 +187,20 @@ def test_a_file_that_does_not_fit_is_refused_by_name(
         tab.goto(address)
         assert tab.locator("text=No runs yet").count() == 1
         assert barriers(tab) == []
-        tab.set_input_files("#files", [*map(str, loras), str(broken), str(other)])
+        pieces: list[str] = []
+        tab.on("request", lambda request: pieces.append(request.url) if request.method == "PATCH" else None)
+        tab.set_input_files("#files", [*map(str, loras), str(broken), str(other), str(vae)])
         tab.wait_for_selector("#upload-done:not([hidden])")
         kept = tab.locator("#uploads .kept").all_inner_texts()
         refused = tab.locator("#uploads .refused").all_inner_texts()
         assert len(kept) == 2
         assert all("Run kk: epoch" in text and "rank 4" in text for text in kept)
-        assert len(refused) == 2
+        assert len(refused) == 3
+        assert any("is the VAE of Qwen-Image and Anima" in text for text in refused)
+        assert len(pieces) == 6  # two for each LoRA; of the others the beginning alone
         assert any("broken_epoch3.safetensors" in text for text in refused)
         assert any("Only .safetensors" in text for text in refused)
-        assert tab.locator("#upload-status").inner_text() == "2 kept, 2 refused"
+        assert tab.locator("#upload-status").inner_text() == "2 kept, 3 refused"
         assert barriers(tab) == []
         tab.click("#upload-next")
         tab.wait_for_url("**/evaluations/new?run=kk")
