@@ -17,6 +17,7 @@ from service.cli.options import (
     DataDir,
     Device,
     Dtype,
+    ImageFormat,
     Json,
     Profile,
     TextEncoder,
@@ -127,6 +128,7 @@ def evaluate(
     dtype: Dtype = None,
     batch_size: BatchSize = None,
     card: Card = None,
+    image_format: ImageFormat = None,
     profile: Profile = None,
     weights_dir: WeightsDir = None,
     clip: ClipModel = None,
@@ -179,7 +181,7 @@ def evaluate(
 
     settings: dict[str, Any] = {"base": base, "device": device, "dtype": dtype, "detector_profile": profile}
     settings |= {"text_encoder": text_encoder, "text_encoder_2": text_encoder_2, "vae": vae, "tokenizers": tokenizers}
-    settings |= {"workflow": workflow, "card": card}
+    settings |= {"workflow": workflow, "card": card, "image_format": image_format}
     settings |= {"detector_weights": weights_dir, "detector_clip": clip}
     if images is not None:
         from service.cli.pictures import judge_pictures

@@ -37,6 +37,9 @@ Tokenizers = Annotated[
 ]
 Workflow = Annotated[Path | None, typer.Option(help="Your own workflow (API format), for a ComfyUI.")]
 Card = Annotated[str | None, typer.Option(help="auto, large, 24gb, 12gb, 8gb or 6gb: how models are placed on a GPU.")]
+ImageFormat = Annotated[
+    str | None, typer.Option(help="How pictures are stored, both without loss: png, or webp, which is smaller.")
+]
 Profile = Annotated[str | None, typer.Option(help="Detector profile: miniature, anime or photo.")]
 WeightsDir = Annotated[
     Path | None, typer.Option(help="Folder to take the detectors' model files from. [default: the user's cache]")

@@ -82,14 +82,16 @@ class Measurements:
 
     Args:
         path: the file.
+        image_format: what images are stored as, which decides their size and the time to write them.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, image_format: str) -> None:
         self._path = path
+        self._image_format = image_format
 
     def find(self, request: EvaluationRequest) -> Measurement | None:
         """What was measured for the same base, settings, detectors and machine."""
-        found = self._load().get(machine_key(request))
+        found = self._load().get(machine_key(request, self._image_format))
         try:
             return None if found is None else Measurement(**found)
         except TypeError:
@@ -98,8 +100,8 @@ class Measurements:
     def keep(self, request: EvaluationRequest, measured: Measurement) -> None:
         """Remember a measurement; only the last fifty are kept."""
         known = self._load()
-        known.pop(machine_key(request), None)
-        known[machine_key(request)] = asdict(measured)
+        known.pop(machine_key(request, self._image_format), None)
+        known[machine_key(request, self._image_format)] = asdict(measured)
         with whole_file(self._path) as file:
             file.write(json.dumps(dict(list(known.items())[-_KEPT:])).encode())
 
@@ -111,9 +113,9 @@ class Measurements:
         return known if isinstance(known, dict) else {}
 
 
-def machine_key(request: EvaluationRequest) -> str:
-    """Hash of everything that decides how fast an image is made and judged here: the request without its grid."""
-    return digest([request.speed_key, os.cpu_count(), _gpu_names()])
+def machine_key(request: EvaluationRequest, image_format: str) -> str:
+    """Hash of all that decides how fast an image is made, judged and stored here: the request without its grid."""
+    return digest([request.speed_key, image_format, os.cpu_count(), _gpu_names()])
 
 
 def _gpu_names() -> list[str]:

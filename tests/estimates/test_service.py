@@ -14,6 +14,7 @@ from service.estimates.service import EstimateService, planned_request
 from service.evaluations.asking import make_request
 from service.evaluations.executor import Progress
 from service.evaluations.workspace import Workspace
+from service.settings import Settings
 from service.suites import load_suite
 from tests.evaluations.world import SmallModels, TightModels, open_space, small_suite, write_lora
 from tests.service.world import open_client, upload
@@ -60,6 +61,23 @@ def test_a_warm_up_that_finds_the_card_too_small_plans_smaller_batches(tmp_path:
     space.executor.run(evaluation.id)
     assert space.evaluations.state(evaluation.id).notes == ()
     space.close()
+
+
+def test_pictures_of_another_format_are_measured_anew(
+    tmp_path: Path, base: Path, loras: Path, models: SmallModels
+) -> None:
+    sizes = []
+    for image_format in ("png", "webp", "png"):
+        settings = Settings(
+            data_dir=tmp_path / "data", base=str(base), device="cpu", dtype="float32", image_format=image_format
+        )
+        space = Workspace(settings, models)
+        checkpoints = registered(space, loras, None, None)
+        request = make_request(space.settings, small_suite(), checkpoints)
+        sizes.append(EstimateService(space).measured(request, checkpoints).image_bytes)
+        space.close()
+    assert sizes[0] == sizes[2] != sizes[1]
+    assert models.generated == 4 * request.batch_size
 
 
 def test_other_scenarios_need_no_new_measurement(space: Workspace, loras: Path) -> None:
