@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -82,16 +83,17 @@ class Measurements:
 
     Args:
         path: the file.
-        image_format: what images are stored as, which decides their size and the time to write them.
+        ways: what no request says and yet decides the figures: how models are placed on the card (two ways may have
+            batches of the same size), what images are stored as.
     """
 
-    def __init__(self, path: Path, image_format: str) -> None:
+    def __init__(self, path: Path, *ways: str) -> None:
         self._path = path
-        self._image_format = image_format
+        self._ways = ways
 
     def find(self, request: EvaluationRequest) -> Measurement | None:
         """What was measured for the same base, settings, detectors and machine."""
-        found = self._load().get(machine_key(request, self._image_format))
+        found = self._load().get(machine_key(request, self._ways))
         try:
             return None if found is None else Measurement(**found)
         except TypeError:
@@ -100,8 +102,8 @@ class Measurements:
     def keep(self, request: EvaluationRequest, measured: Measurement) -> None:
         """Remember a measurement; only the last fifty are kept."""
         known = self._load()
-        known.pop(machine_key(request, self._image_format), None)
-        known[machine_key(request, self._image_format)] = asdict(measured)
+        known.pop(machine_key(request, self._ways), None)
+        known[machine_key(request, self._ways)] = asdict(measured)
         with whole_file(self._path) as file:
             file.write(json.dumps(dict(list(known.items())[-_KEPT:])).encode())
 
@@ -113,9 +115,9 @@ class Measurements:
         return known if isinstance(known, dict) else {}
 
 
-def machine_key(request: EvaluationRequest, image_format: str) -> str:
+def machine_key(request: EvaluationRequest, ways: Sequence[str]) -> str:
     """Hash of all that decides how fast an image is made, judged and stored here: the request without its grid."""
-    return digest([request.speed_key, image_format, os.cpu_count(), _gpu_names()])
+    return digest([request.speed_key, *ways, os.cpu_count(), _gpu_names()])
 
 
 def _gpu_names() -> list[str]:

@@ -33,7 +33,7 @@ class EstimateService:
     def __init__(self, space: Workspace) -> None:
         self._space = space
         settings = space.settings
-        self._measurements = Measurements(settings.data_dir / "measurements.json", settings.image_format)
+        self._measurements = Measurements(settings.data_dir / "measurements.json", settings.card, settings.image_format)
 
     def is_measured(self, request: EvaluationRequest) -> bool:
         """Whether this machine's figures for a request are known, so that nothing has to be opened."""

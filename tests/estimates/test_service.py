@@ -63,21 +63,22 @@ def test_a_warm_up_that_finds_the_card_too_small_plans_smaller_batches(tmp_path:
     space.close()
 
 
-def test_pictures_of_another_format_are_measured_anew(
+def test_another_format_and_another_placing_are_measured_anew(
     tmp_path: Path, base: Path, loras: Path, models: SmallModels
 ) -> None:
-    sizes = []
-    for image_format in ("png", "webp", "png"):
-        settings = Settings(
-            data_dir=tmp_path / "data", base=str(base), device="cpu", dtype="float32", image_format=image_format
-        )
+    sizes, made = [], []
+    common = {"data_dir": tmp_path / "data", "base": str(base), "device": "cpu", "dtype": "float32"}
+    for way in ({}, {"image_format": "webp"}, {"card": "8gb"}, {"card": "6gb"}, {}):
+        settings = Settings(**common, **way)
         space = Workspace(settings, models)
         checkpoints = registered(space, loras, None, None)
         request = make_request(space.settings, small_suite(), checkpoints)
+        before = models.generated
         sizes.append(EstimateService(space).measured(request, checkpoints).image_bytes)
+        made.append(models.generated - before > 0)
         space.close()
-    assert sizes[0] == sizes[2] != sizes[1]
-    assert models.generated == 4 * request.batch_size
+    assert sizes[0] == sizes[-1] != sizes[1]
+    assert made == [True, True, True, True, False]
 
 
 def test_other_scenarios_need_no_new_measurement(space: Workspace, loras: Path) -> None:
