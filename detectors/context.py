@@ -82,6 +82,7 @@ class Hand:
         point: its centre.
         box: around the hand, or around the place where it belongs if it is lost.
         heat: how sure it is that an arm ends here, 0..1.
+        there: the same by a closer look at this place alone; 1 where nothing took one.
         states: probability of each of ``HAND_STATES``; empty where no model reads them.
         gripping: probability that it holds the other person.
         head: where the network points for the head of the person it belongs to.
@@ -99,6 +100,7 @@ class Hand:
     seen: float = 0.0
     owner: int | None = None
     landmarks: bool | None = None
+    there: float = 1.0
 
 
 @dataclass(frozen=True)

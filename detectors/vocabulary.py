@@ -7,6 +7,8 @@ HAIR_LENGTHS = ("short", "long")
 EYE_COLORS = ("blue", "red", "green", "yellow", "purple", "brown")
 AHOGE_STATES = ("none", "tuft", "ahoge")
 HAND_STATES = ("holds", "minor", "fused", "lost")
+# What a closer look at a place says: the state of the arm's end there, or that none can be seen.
+END_ANSWERS = (*HAND_STATES, "none")
 HEAD_PARTS = ("background", "skin", "hair", "ahoge", "ribbon", "other hair", "other ahoge")
 PEOPLE_CLASSES = ("person", "head", "hand")
 # Channels of the hand network's maps: name and width, in order.

@@ -77,14 +77,15 @@ class Objective:
             "state": state,
             "judge": present & whole & (state < OCCLUDED),
             "ignore": present & (~whole | ((strange | cut_off) & (state == OCCLUDED))),
+            "hidden": present & whole & ~strange & ~cut_off & (state == OCCLUDED),
             "gripping": torch.nan_to_num(hands[..., 2]).flatten(1),
             "keypoints": warp.points(keys, SIDE).reshape(len(index), PEOPLE * HANDS, 6, 2),
             "owner": owner,
             "head": (self.drawings.person("present", index) > 0).repeat_interleave(HANDS, 1),
         }
 
-    def __call__(self, network: nn.Module) -> Losses:
-        """The losses of one fresh batch."""
+    def fresh(self) -> tuple[Tensor, dict[str, Tensor]]:
+        """A fresh batch: pictures (B, 3, SIDE, SIDE) in 0..1, the drawn ones first, and their :meth:`targets`."""
         device = self.drawings.device
         index = self.drawings.pick(self.drawn, self.generator, self.shares)
         warp = Warp.random(self.drawn, SIDE, device, _MOTION)
@@ -97,6 +98,11 @@ class Objective:
                 more = softly_degraded(warp.colors(self.labelled.pictures(chosen)))
                 pictures, told = torch.cat([pictures, more]), self.labelled.hands(chosen, warp)
                 wanted = {name: torch.cat([value, told[name]]) for name, value in wanted.items()}
+        return pictures, wanted
+
+    def __call__(self, network: nn.Module) -> Losses:
+        """The losses of one fresh batch."""
+        pictures, wanted = self.fresh()
         maps, _ = network(normalise(pictures))
         return loss_of(split_maps(maps.float()), wanted)
 

@@ -31,6 +31,9 @@ from service.suites import load_suite
 
 MOST_ENDS = PEOPLE * HANDS
 _UNASKED = -1
+NOT_SURE = OCCLUDED + 1
+"""The state of an end that labellers could not tell."""
+_STATES = {name: code for code, name in enumerate((*HAND_STATES, "hidden"))}
 # Side of a hand as a share of its head's, for ends that no box was given for.
 _HAND = 0.42
 
@@ -43,8 +46,8 @@ class Labelled:
         images: (N, SIDE, SIDE, 3) uint8.
         boxes: (N, PEOPLE, 4) of everybody seen, zeros for nobody.
         fused: (N,), 0 or 1.
-        ends: (N, MOST_ENDS, 8): present, state (a place in ``HAND_STATES``, or :data:`OCCLUDED` where it is not
-            judged), box, and the middle of the owner's head. All NaN where nobody labelled arms' ends.
+        ends: (N, MOST_ENDS, 8): present, state (a place in ``HAND_STATES``, :data:`OCCLUDED` where it is hidden, or
+            :data:`NOT_SURE`), box, and the middle of the owner's head. All NaN where nobody labelled arms' ends.
         model: (N,), which model made the picture.
     """
 
@@ -88,7 +91,8 @@ class Labelled:
             "size": boxes[..., 2:] - boxes[..., :2],
             "state": state,
             "judge": present & (state < OCCLUDED),
-            "ignore": present & (state == OCCLUDED),
+            "ignore": present & (state >= OCCLUDED),
+            "hidden": present & (state == OCCLUDED),
             "gripping": torch.full(ends.shape[:2], torch.nan, device=ends.device),
             "keypoints": nothing,
             "owner": warp.points(torch.nan_to_num(ends[..., 6:]), SIDE),
@@ -162,6 +166,6 @@ def _ends(ends: Sequence[LabelledEnd], heads: NDArray[np.float32]) -> NDArray[np
         head = heads[SIDES.index(end.side)] if end.side else np.full(4, np.nan, np.float32)
         x, y = end.point
         box = end.box or (x - usual / 2, y - usual / 2, x + usual / 2, y + usual / 2)
-        state = HAND_STATES.index(end.grade) if end.grade in HAND_STATES else OCCLUDED
+        state = _STATES.get(end.grade, NOT_SURE)
         row[:] = (1, state, *box, (head[0] + head[2]) / 2, (head[1] + head[3]) / 2)
     return rows

@@ -13,7 +13,7 @@ from typing import Any
 
 from benchmarks.detectors.sets import add_pictures, pictures_flags
 
-MODELS = ("people", "heads", "hands", "contact", "likeness", "bodies", "faces")
+MODELS = ("people", "heads", "hands", "contact", "likeness", "bodies", "faces", "ends")
 # Pictures or crops a step and highest learning rate on a GPU.
 _SETTINGS = {
     "people": (96, 2e-3),
@@ -23,10 +23,11 @@ _SETTINGS = {
     "likeness": (384, 1e-3),
     "bodies": (256, 2e-3),
     "faces": (256, 2e-3),
+    "ends": (128, 2e-3),
 }
 
 # Networks that also learn from labelled generated pictures, and how much gentler one goes on than it begins.
-_LABELLED = ("hands", "contact")
+_LABELLED = ("hands", "contact", "ends")
 _GENTLER = 0.4
 
 
@@ -85,7 +86,7 @@ def _train(options: argparse.Namespace) -> None:
     if device == "cuda":
         torch.backends.cuda.matmul.allow_tf32 = True
         torch.backends.cudnn.allow_tf32 = True
-        torch.backends.cudnn.benchmark = options.what in ("people", "hands", "contact")
+        torch.backends.cudnn.benchmark = options.what in ("people", "hands", "contact", "ends")
     module: Any = importlib.import_module(f"benchmarks.detectors.{options.what}")
     batch, rate = _SETTINGS[options.what]
     small = 24 if options.what in ("bodies", "faces") else 4
