@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.miniature.palette import LINE, RGB, shade
+from benchmarks.miniature.palette import DARK, LINE, RGB, shade
 from benchmarks.miniature.patterns import paint_patterns, paint_rows
 
 Picture = NDArray[np.uint8]
@@ -248,6 +248,53 @@ def _harbour(image: Picture, rng: np.random.Generator) -> None:
             cv2.ellipse(image, _point(x + side * n * 0.012, y), wing, 0, 180, 360, (90, 90, 100), 2, cv2.LINE_AA)
 
 
+def _kitchen(image: Picture, rng: np.random.Generator) -> None:
+    n = len(image)
+    counter, floor = int(n * rng.uniform(0.5, 0.6)), int(n * rng.uniform(0.78, 0.84))
+    image[:counter] = _jitter(rng, (226, 236, 232))
+    step = int(n * rng.uniform(0.05, 0.08))
+    for x in range(int(rng.integers(0, step)), n, step):
+        cv2.line(image, (x, 0), (x, counter), (190, 204, 202), 2, cv2.LINE_AA)
+    for y in range(int(rng.integers(0, step)), counter, step):
+        cv2.line(image, (0, y), (n, y), (190, 204, 202), 2, cv2.LINE_AA)
+    cupboard = _jitter(rng, (196, 120, 84) if rng.random() < 0.5 else (96, 140, 150))
+    width = n * rng.uniform(0.16, 0.24)
+    for x in np.arange(-width * rng.uniform(0, 1), n, width):
+        for top, bottom in ((n * 0.02, n * 0.2), (counter + n * 0.03, floor)):
+            _box(image, x, top, x + width, bottom, cupboard, 3)
+            _box(image, x + width * 0.8, (top + bottom) / 2, x + width * 0.9, (top + bottom) / 2 + n * 0.03, DARK)
+    _box(image, -5, counter, n + 5, counter + n * 0.03, _jitter(rng, (236, 220, 190)), 3)
+    for x in rng.uniform(0.05, 0.95, 4) * n:
+        side, color = n * rng.uniform(0.02, 0.05), _jitter(rng, (250, 214, 176), 40)
+        cv2.ellipse(image, _point(x, counter - side), _point(side * 0.7, side), 0, 0, 360, color, -1, cv2.LINE_AA)
+        cv2.ellipse(image, _point(x, counter - side), _point(side * 0.7, side), 0, 0, 360, LINE, 2, cv2.LINE_AA)
+    image[floor:] = _jitter(rng, (170, 140, 120))
+
+
+def _street(image: Picture, rng: np.random.Generator) -> None:
+    n = len(image)
+    ground = int(n * rng.uniform(0.66, 0.74))
+    _vertical(image, _jitter(rng, (206, 216, 224)), _jitter(rng, (240, 232, 220)), 0, ground)
+    x = -n * rng.uniform(0, 0.1)
+    while x < n:
+        width, top = n * rng.uniform(0.14, 0.26), n * rng.uniform(0.04, 0.24)
+        _box(image, x, top, x + width, ground, _jitter(rng, (222, 176, 140), 44), 3)
+        for y in np.arange(top + n * 0.04, ground - n * 0.1, n * 0.11):
+            for left in (x + width * 0.14, x + width * 0.58):
+                _box(image, left, y, left + width * 0.27, y + n * 0.07, _jitter(rng, (120, 150, 170)), 2)
+        x += width
+    image[ground:] = _jitter(rng, (158, 152, 150))
+    stone = n * rng.uniform(0.04, 0.07)
+    for row, y in enumerate(np.arange(ground, n, stone * 0.6)):
+        for x in np.arange(-stone * (row % 2) / 2, n, stone):
+            center, size = _point(x + stone / 2, y + stone * 0.3), _point(stone * 0.45, stone * 0.26)
+            cv2.ellipse(image, center, size, 0, 0, 360, (112, 106, 106), 1, cv2.LINE_AA)
+    for x in rng.uniform(0.05, 0.95, 2) * n:
+        cv2.line(image, _point(x, ground + n * 0.05), _point(x, n * 0.16), (46, 56, 60), max(2, int(n * 0.014)))
+        cv2.circle(image, _point(x, n * 0.14), int(n * 0.03), (255, 244, 200), -1, cv2.LINE_AA)
+        cv2.circle(image, _point(x, n * 0.14), int(n * 0.03), LINE, 2, cv2.LINE_AA)
+
+
 def _point(x: float, y: float) -> tuple[int, int]:
     return int(x), int(y)
 
@@ -267,6 +314,8 @@ _PAINTERS: dict[str, Callable[[Picture, np.random.Generator], None]] = {
     "bamboo": _bamboo,
     "stage": _stage,
     "harbour": _harbour,
+    "kitchen": _kitchen,
+    "street": _street,
     "patterns": paint_patterns,
     "rows": paint_rows,
 }

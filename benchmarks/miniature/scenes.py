@@ -32,6 +32,8 @@ BACKGROUNDS = (
 HELD_OUT_BACKGROUNDS = ("library", "aquarium", "snow")
 # Nor behind one that anybody looked at before the networks and thresholds were settled.
 FRESH_BACKGROUNDS = ("bamboo", "stage", "harbour")
+# Only behind drawings that say how often sound ones may be called broken.
+SETTLING_BACKGROUNDS = ("kitchen", "street")
 # Random shapes, and rows of things as thin as a strand: only detectors are trained on them.
 PATTERNS = "patterns"
 ROWS = "rows"
@@ -46,7 +48,7 @@ class Style:
         ink: colour of the outlines, a key of :data:`benchmarks.miniature.palette.INKS`.
         head: size of heads against bodies.
         width: stretch of figures to the side.
-        hair: shape of the fringe and of long hair, 0 to 6.
+        hair: shape of the fringe and of long hair, 0 to 8.
     """
 
     line: float = 1.0

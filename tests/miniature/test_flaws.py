@@ -96,6 +96,10 @@ def test_the_test_split_is_drawn_in_styles_that_nobody_trained_on() -> None:
     for field in ("line", "ink", "head", "width", "hair"):
         both = {getattr(one.style, field) for one in trained} & {getattr(one.style, field) for one in (*tested, *fresh)}
         assert not both, field
+    settling = styles("settling")
+    for field in ("line", "ink", "head", "width", "hair", "background"):
+        others = {getattr(one.style, field, one.background) for one in (*trained, *tested, *fresh)}
+        assert not others & {getattr(one.style, field, one.background) for one in settling}, field
     assert {one.background for one in trained} <= {*BACKGROUNDS, PATTERNS, ROWS}
     assert {one.background for one in tested} <= set(HELD_OUT_BACKGROUNDS)
     assert {one.background for one in fresh} == set(FRESH_BACKGROUNDS)
