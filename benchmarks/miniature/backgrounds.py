@@ -258,16 +258,17 @@ def _kitchen(image: Picture, rng: np.random.Generator) -> None:
     for y in range(int(rng.integers(0, step)), counter, step):
         cv2.line(image, (0, y), (n, y), (190, 204, 202), 2, cv2.LINE_AA)
     cupboard = _jitter(rng, (196, 120, 84) if rng.random() < 0.5 else (96, 140, 150))
-    width = n * rng.uniform(0.16, 0.24)
-    for x in np.arange(-width * rng.uniform(0, 1), n, width):
+    width = float(n * rng.uniform(0.16, 0.24))
+    for left in np.arange(-width * rng.uniform(0, 1), n, width):
         for top, bottom in ((n * 0.02, n * 0.2), (counter + n * 0.03, floor)):
-            _box(image, x, top, x + width, bottom, cupboard, 3)
-            _box(image, x + width * 0.8, (top + bottom) / 2, x + width * 0.9, (top + bottom) / 2 + n * 0.03, DARK)
+            _box(image, left, top, left + width, bottom, cupboard, 3)
+            knob = left + width * 0.8, (top + bottom) / 2
+            _box(image, *knob, knob[0] + width * 0.1, knob[1] + n * 0.03, DARK)
     _box(image, -5, counter, n + 5, counter + n * 0.03, _jitter(rng, (236, 220, 190)), 3)
-    for x in rng.uniform(0.05, 0.95, 4) * n:
+    for middle in rng.uniform(0.05, 0.95, 4) * n:
         side, color = n * rng.uniform(0.02, 0.05), _jitter(rng, (250, 214, 176), 40)
-        cv2.ellipse(image, _point(x, counter - side), _point(side * 0.7, side), 0, 0, 360, color, -1, cv2.LINE_AA)
-        cv2.ellipse(image, _point(x, counter - side), _point(side * 0.7, side), 0, 0, 360, LINE, 2, cv2.LINE_AA)
+        cv2.ellipse(image, _point(middle, counter - side), _point(side * 0.7, side), 0, 0, 360, color, -1, cv2.LINE_AA)
+        cv2.ellipse(image, _point(middle, counter - side), _point(side * 0.7, side), 0, 0, 360, LINE, 2, cv2.LINE_AA)
     image[floor:] = _jitter(rng, (170, 140, 120))
 
 

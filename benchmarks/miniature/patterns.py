@@ -12,10 +12,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.miniature.palette import HAIR, LINE, RGB
+from benchmarks.miniature.palette import HAIR, LINE, RGB, SKIN, shade
 
 Picture = NDArray[np.uint8]
 _HAIR = tuple(HAIR.values())
+_KNOB_SHARE = 0.4
 
 
 def paint_patterns(image: Picture, rng: np.random.Generator) -> None:
@@ -29,13 +30,15 @@ def paint_rows(image: Picture, rng: np.random.Generator) -> None:
     """Fill the picture (H, W, 3) with many things as thin as a strand of hair, in place.
 
     Rows of narrow boxes, stripes, slats and tapering stalks that rise as a strand does: the backgrounds before which a
-    strand is one more stroke among others.
+    strand is one more stroke among others. Four of ten have small pale things besides, which are no hands.
     """
     _fill(image, rng)
     if rng.random() < 0.5:
         _LAYERS[int(rng.integers(len(_LAYERS)))](image, rng)
     for _ in range(int(rng.integers(1, 3))):
         _THIN[int(rng.integers(len(_THIN)))](image, rng)
+    if rng.random() < _KNOB_SHARE:
+        _knobs(image, rng)
 
 
 def _color(rng: np.random.Generator) -> RGB:
@@ -188,6 +191,21 @@ def _stalks(image: Picture, rng: np.random.Generator) -> None:
         cv2.fillPoly(image, points, base if one_color else _color(rng), cv2.LINE_AA)
         if outlined:
             cv2.polylines(image, points, True, LINE, int(rng.integers(1, 4)), cv2.LINE_AA)
+
+
+def _knobs(image: Picture, rng: np.random.Generator) -> None:
+    """Small round things with an outline, as pale as skin or a lamp: a hand that no arm leads to looks like that."""
+    n, line = len(image), int(rng.integers(1, 4))
+    for _ in range(int(rng.integers(4, 14))):
+        center, size, turn = rng.uniform(0, n, 2), n * rng.uniform(0.012, 0.05), rng.uniform(0, 180)
+        color = SKIN if rng.random() < 0.3 else shade(SKIN, rng.uniform(0.75, 1.2))
+        color = tuple(int(np.clip(c + rng.normal(0, 22), 0, 255)) for c in color)  # type: ignore[assignment]
+        where = (int(center[0]), int(center[1])), (int(size), max(1, int(size * rng.uniform(0.6, 1.0)))), turn
+        if rng.random() < 0.3:
+            foot = int(center[0]), int(center[1] + size * rng.uniform(2, 12))
+            cv2.line(image, where[0], foot, LINE, max(1, int(size * 0.3)), cv2.LINE_AA)
+        cv2.ellipse(image, *where, 0, 360, color, -1, cv2.LINE_AA)
+        cv2.ellipse(image, *where, 0, 360, LINE, line, cv2.LINE_AA)
 
 
 _THIN: tuple[Callable[[Picture, np.random.Generator], None], ...] = (
