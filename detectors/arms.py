@@ -80,11 +80,12 @@ def state_of(hand: Hand, thresholds: Thresholds) -> str:
 def ends_here(hand: Hand, thresholds: Thresholds) -> bool:
     """Whether an arm ends at a place for sure.
 
-    The network learns where arms end from hands, most of them whole, so it is less sure of a place the less is left of
-    the hand there: one that looks broken needs less heat.
+    The hand network learns where arms end from hands, most of them whole, so it is less sure of a place the less is
+    left of the hand there: one that looks broken needs less heat, but the closer look must say so too.
     """
-    broken = state_of(hand, thresholds) in ("lost", "fused")
-    return hand.heat >= (min(thresholds.heat, thresholds.broken_heat) if broken else thresholds.heat)
+    if state_of(hand, thresholds) not in ("lost", "fused"):
+        return hand.heat >= thresholds.heat
+    return hand.heat >= min(thresholds.heat, thresholds.broken_heat) and hand.there >= thresholds.there
 
 
 def _same(one: Hand, other: Hand) -> bool:

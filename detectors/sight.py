@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from detectors.arms import decode, ends_here, owners, state_of
 from detectors.assignment import TOPICS, Assignment, Scores, ahoge_scores, assign, attribute_scores
 from detectors.captions import caption, words_of
+from detectors.closer_look import CloserLook
 from detectors.context import Contact, Context, Hand, Head, Person
 from detectors.crops import (
     BODY_SIZE,
@@ -56,6 +57,7 @@ class Sight:
     segmentation: Segmentation
     heads: Any
     hands: Any
+    ends: CloserLook
     contact: Any
     bodies: Any
     faces: Any
@@ -81,6 +83,7 @@ class Sight:
             segmentation=Segmentation.load(folder / "people.safetensors", device),
             heads=heads,
             hands=hands,
+            ends=CloserLook.load(folder / "ends.safetensors", device),
             contact=contact,
             bodies=load_reader(folder / "bodies.safetensors", device),
             faces=load_reader(folder / "faces.safetensors", device),
@@ -301,7 +304,7 @@ class Sight:
         if rows:
             maps, _ = self.hands(pictures[rows])
             least = min(self.thresholds.faint, self.thresholds.broken_heat)
-            for i, hands in zip(rows, decode(maps, least), strict=True):
+            for i, hands in zip(rows, self.ends.at(pictures[rows], decode(maps, least)), strict=True):
                 whose = owners(hands, everybody[i])
                 result[i] = [
                     replace(hand, owner=owner, seen=seen_at(hand.point, objects[i]["hand"]))

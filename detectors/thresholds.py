@@ -24,6 +24,7 @@ class Thresholds:
         fused_bodies: probability that two bodies are melted together.
         heat: confidence that an arm ends at a place.
         broken_heat: the same for an end where a lost or fused hand is seen; never more than ``heat``.
+        there: confidence of the closer look that an arm ends at a place where a lost or fused hand is seen.
         faint: confidence of a place, below which not even a trace of an arm's end is there.
         hand: mean confidence of both networks that what is at an arm's end is a hand; a lost one needs none.
         lost, fused, minor: probability of each state of a hand, asked in this order.
@@ -66,6 +67,7 @@ class Thresholds:
     reversed_roles: float = 0.5
     clear_face: float = 0.1
     broken_heat: float = 1.0
+    there: float = 0.0
 
     @classmethod
     def load(cls, folder: Path) -> Thresholds:

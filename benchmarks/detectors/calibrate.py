@@ -1,7 +1,7 @@
 """``python -m benchmarks.detectors.calibrate``: measure where scores become verdicts, on validation drawings.
 
-All thresholds but ``broken_heat``, which ``python -m benchmarks.detectors.broken_heat`` settles afterwards; where there
-are labelled pictures of broken models, ``python -m benchmarks.detectors.settle`` chooses anew what they tell better.
+All thresholds but ``broken_heat`` and ``there``, which ``python -m benchmarks.detectors.broken_heat`` settles later; where
+there are labelled pictures of broken models, ``python -m benchmarks.detectors.settle`` chooses anew what they tell better.
 """
 
 from __future__ import annotations
@@ -226,7 +226,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--only",
         nargs="+",
-        choices=[field.name for field in fields(Thresholds) if field.name != "broken_heat"],
+        choices=[field.name for field in fields(Thresholds) if field.name not in ("broken_heat", "there")],
         help="change these alone: of networks that have not seen what newer drawings show, the others are better kept",
     )
     options = parser.parse_args(arguments)

@@ -43,8 +43,8 @@ class Hands(Check):
     """The worst of each character's visible hands: lost is worse than fused, fused worse than slightly off."""
 
     name: ClassVar[str] = "hands"
-    version: ClassVar[str] = "6"
-    networks: ClassVar[tuple[str, ...]] = ("people", "heads", "likeness", "hands", "bodies")
+    version: ClassVar[str] = "7"
+    networks: ClassVar[tuple[str, ...]] = ("people", "heads", "likeness", "hands", "ends", "bodies")
 
     def detect(self, context: Context) -> list[Finding]:
         """One finding for each character of the cast."""

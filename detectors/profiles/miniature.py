@@ -66,7 +66,7 @@ MINIATURE = Profile(
         "ghost": Method("body network on each person's crop", Ghost.networks, _DRAWN),
         "fusion": Method("contact network on the window around both bodies", Fusion.networks, _DRAWN),
         "hands": Method(
-            "hand network for arm ends and their state; MediaPipe as second opinion",
+            "hand network for arm ends and their state, a closer look at each; MediaPipe as second opinion",
             (*Hands.networks, "hand_landmarker"),
             _DRAWN,
         ),
@@ -88,7 +88,7 @@ MINIATURE = Profile(
         FollowThrough,
     ),
     opens=_open,
-    weights=("people", "heads", "hands", "contact", "likeness", "bodies", "faces"),
+    weights=("people", "heads", "hands", "contact", "likeness", "bodies", "faces", "ends"),
     optional=("hand_landmarker",),
     bases=("miniature",),
 )

@@ -72,6 +72,15 @@ def test_a_broken_hand_needs_less_heat_than_a_whole_one() -> None:
     assert not ends_here(hand(0, LOST, heat=0.2, landmarks=True), replace(limits, second_opinion=0.99))
 
 
+def test_the_closer_look_must_see_a_broken_hand_too() -> None:
+    limits = replace(LIMITS, broken_heat=0.15, there=0.6)
+    for there, verdict in ((0.7, Verdict.FAILS), (0.5, Verdict.HOLDS)):
+        for heat in (0.2, 0.9):
+            seen = context(hand(0), hand(0, FUSED, heat=heat, there=there), hand(1), hand(1))
+            assert {f.character: f.verdict for f in Hands(limits).detect(seen)}["kei"] is verdict
+    assert ends_here(hand(0, there=0.0), limits)
+
+
 def test_a_faint_stump_in_front_of_her_own_body_is_a_knee() -> None:
     limits, seen = replace(LIMITS, broken_heat=0.15), context(hand(0), hand(0, LOST, heat=0.2, seen=0.0), hand(1))
     whole = replace(seen.people[0], mask=np.ones((256, 256), bool))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.detectors import contact, hands
+from benchmarks.detectors import contact, ends, hands
 from benchmarks.detectors.augment import Motion, Warp, swap_colors
 from benchmarks.detectors.labelled import MOST_ENDS, Labelled
 from benchmarks.detectors.store import OCCLUDED, PEOPLE, SIDE, Drawings
@@ -40,7 +40,7 @@ def test_a_hidden_end_is_neither_judged_nor_denied(labelled: Labelled) -> None:
     assert weight[0, [40, 40, 5], [75, 30, 5]].tolist() == [0, 1, 1]
 
 
-@pytest.mark.parametrize("module", [hands, contact])
+@pytest.mark.parametrize("module", [hands, contact, ends])
 def test_networks_learn_from_drawings_and_labelled_pictures_in_one_batch(
     module: object, drawings: Drawings, labelled: Labelled
 ) -> None:
