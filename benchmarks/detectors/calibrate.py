@@ -1,7 +1,8 @@
 """``python -m benchmarks.detectors.calibrate``: measure where scores become verdicts, on validation drawings.
 
-All thresholds but ``broken_heat`` and ``there``, which ``python -m benchmarks.detectors.broken_heat`` settles later; where
-there are labelled pictures of broken models, ``python -m benchmarks.detectors.settle`` chooses anew what they tell better.
+All thresholds but ``broken_heat`` and ``there``, which ``python -m benchmarks.detectors.broken_heat`` settles later;
+where there are labelled pictures of broken models, ``python -m benchmarks.detectors.settle`` chooses anew what they
+tell better.
 """
 
 from __future__ import annotations
