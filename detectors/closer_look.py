@@ -1,8 +1,8 @@
 """A closer look at each place where the hand network suspects an arm's end, enlarged.
 
 The hand network looks at the whole picture and is unsure of places where little of a hand is left. A second, small
-network sees each of its suspicions alone: whether an arm's end can be seen there, and in which state. Training and
-inference share the windows.
+network sees each of its suspicions alone, as it is and mirrored: whether an arm's end can be seen there. It learns to
+tell the end's state as well, which helps it, but is not asked for that. Training and inference share the windows.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from detectors.context import Hand
 from detectors.crops import END_SIZE, cut
-from detectors.vocabulary import END_ANSWERS, HAND_STATES
+from detectors.vocabulary import END_ANSWERS
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -48,7 +48,7 @@ class CloserLook:
             hands: for each picture what the hand network suspects.
 
         Returns:
-            The same hands with what the closer look says about each.
+            The same hands, each with how sure the closer look is that an arm ends there.
         """
         import torch
 
@@ -57,9 +57,10 @@ class CloserLook:
             return [list(found) for found in hands]
         index = torch.tensor([i for i, found in enumerate(hands) for _ in found], device=pictures.device)
         windows = end_windows(torch.tensor(boxes, dtype=torch.float32, device=pictures.device))
-        said = self.network(enlarged(pictures, index, windows))["end"].float().softmax(1).cpu().tolist()
-        rest = iter(said)
-        return [[combined(hand, next(rest)) for hand in found] for found in hands]
+        crops = enlarged(pictures, index, windows)
+        odds = sum(self.network(view)["end"].float().softmax(1) for view in (crops, crops.flip(3))) / 2
+        there = iter((1.0 - odds[:, END_ANSWERS.index("none")]).cpu().tolist())
+        return [[replace(hand, there=next(there)) for hand in found] for found in hands]
 
 
 def end_windows(boxes: Tensor) -> Tensor:
@@ -87,18 +88,3 @@ def enlarged(pictures: Tensor, index: Tensor, windows: Tensor) -> Tensor:
     away = torch.hypot(steps[:, None], steps[None, :])
     crops = cut(pictures, index, windows, END_SIZE)
     return torch.cat([crops, away.to(crops.dtype).expand(len(crops), 1, -1, -1)], 1)
-
-
-def combined(hand: Hand, odds: Sequence[float]) -> Hand:
-    """A hand with what the closer look says.
-
-    A state's probability becomes the mean of both networks', of which the closer look counts as much as it is sure
-    that there is an arm's end at all.
-
-    Args:
-        hand: as the hand network saw it.
-        odds: probability of each of ``END_ANSWERS``.
-    """
-    there = 1.0 - odds[END_ANSWERS.index("none")]
-    both = (one + other for one, other in zip(hand.states, odds[: len(HAND_STATES)], strict=True))
-    return replace(hand, there=there, states=tuple(value / (1.0 + there) for value in both))

@@ -11,7 +11,7 @@ from tests.detectors.test_hands_check import FUSED, LIMITS, context, hand
 
 
 def test_the_best_that_leaves_clean_drawings_alone_is_taken() -> None:
-    assert choose([((0.06, 0.5), 0.8, 0.01), ((0.1, 0.5), 0.7, 0.002), ((0.2, 0.5), 0.6, 0.0)]) == (0.1, 0.5)
+    assert choose([((0.06, 0.5), 0.8, 0.02), ((0.1, 0.5), 0.7, 0.009), ((0.2, 0.5), 0.6, 0.0)]) == (0.1, 0.5)
     assert choose([((0.06, 0.5), 0.8, 0.002), ((0.06, 0.7), 0.8, 0.001)]) == (0.06, 0.7)
     assert choose([((0.06, 0.5), 0.8, 0.02), ((0.25, 0.9), 0.5, 0.01)]) == (0.25, 0.9)
 

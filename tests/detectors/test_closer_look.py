@@ -1,13 +1,13 @@
-"""A closer look at suspected arms' ends: where it looks, and what becomes of what it says."""
+"""A closer look at suspected arms' ends: where it looks, and what it says of whom."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 
-from detectors.closer_look import CloserLook, combined, end_windows, enlarged
+from detectors.closer_look import CloserLook, end_windows, enlarged
 from detectors.crops import END_SIZE
-from tests.detectors.test_hands_check import GOOD, LOST, hand
+from tests.detectors.test_hands_check import hand
 
 
 def test_windows_are_three_times_as_wide_as_the_hand_within_limits() -> None:
@@ -21,14 +21,6 @@ def test_the_last_channel_says_how_far_from_the_middle_a_pixel_lies() -> None:
     assert (crops[0, :3] == 1).all()
     assert crops[0, 3, 0, 0] == pytest.approx(2**0.5)
     assert crops[0, 3, END_SIZE // 2, END_SIZE // 2] < 0.02
-
-
-def test_both_networks_count_as_far_as_the_closer_look_sees_an_end() -> None:
-    sure = combined(hand(0, LOST), (0.0, 0.0, 1.0, 0.0, 0.0))
-    assert sure.there == 1.0
-    assert sure.states == pytest.approx((0.05, 0.025, 0.525, 0.4))
-    none = combined(hand(0, GOOD), (0.0, 0.0, 0.0, 0.0, 1.0))
-    assert (none.there, none.states) == (0.0, pytest.approx(GOOD))
 
 
 class _Says(torch.nn.Module):
@@ -53,3 +45,20 @@ def test_every_picture_gets_its_own_answers_back() -> None:
 
 def test_nothing_suspected_is_nothing_seen() -> None:
     assert CloserLook(_Says()).at(torch.zeros(1, 3, 64, 64), [[]]) == [[]]
+
+
+class _Left(torch.nn.Module):
+    """Sure of "none" where the left of a crop is brighter than its right."""
+
+    def forward(self, crops: torch.Tensor) -> dict[str, torch.Tensor]:
+        half = END_SIZE // 2
+        odds = torch.zeros(len(crops), 5)
+        odds[:, 4] = 20.0 * (crops[:, 0, :, :half].mean((1, 2)) - crops[:, 0, :, half:].mean((1, 2))).sign()
+        return {"end": odds}
+
+
+def test_a_place_is_seen_as_it_is_and_mirrored() -> None:
+    pictures = torch.full((1, 3, 64, 64), -1.0)
+    pictures[..., :20] = 1.0
+    ((end,),) = CloserLook(_Left()).at(pictures, [[hand(0, box=(10.0, 10.0, 30.0, 30.0))]])
+    assert end.there == pytest.approx(0.5, abs=0.01)
