@@ -1,7 +1,8 @@
 """Generated pictures with labelled hands and contact, as tensors beside the drawings.
 
 Drawings are cleaner than what a model makes, and it breaks hands in ways that no drawing does. So a part of what the
-hand and contact networks see are pictures of models that were trained to break hands and bodies, labelled by looking.
+hand and contact networks and the closer look see are pictures of models that were trained to break hands and bodies,
+labelled by looking.
 """
 
 from __future__ import annotations

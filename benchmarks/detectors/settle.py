@@ -110,10 +110,10 @@ def measure(weights: Path, pictures: Pictures, images: int, device: str, names: 
     sight = Sight.load(weights, None, limits := Thresholds.load(weights), device)
     checks = {name: SETTLED[name][0](limits) for name in names}
     gathered = {name: Scores() for name in names}
-    for folder in pictures:
-        for (faults, _), context in looks_at_labelled(sight, {folder: pictures[folder]}):
+    for own, folder in pictures.items():
+        for (faults, _), context in looks_at_labelled(sight, {own: folder}):
             for name, check in checks.items():
-                gathered[name].labelled.setdefault(folder, []).extend(judged(check, context, truths(faults, context)))
+                gathered[name].labelled.setdefault(own, []).extend(judged(check, context, truths(faults, context)))
     for clean in (True, False):
         for case, context in _drawings(sight, images, clean=clean):
             right = [(check, who, answer) for (check, who), answer in case.truth.items()]

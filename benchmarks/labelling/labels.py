@@ -66,7 +66,7 @@ FAULTS: dict[str, tuple[str, ...]] = {
 }
 """All that is asked about the broken set, in one look; hair and clothes are not."""
 CONTACT = {question: answers for question, answers in FAULTS.items() if not question.endswith("_hands")}
-"""What is asked about pictures that contact and limbs are learnt from: hands are not looked at."""
+"""What is asked about pictures that contact is learnt from: hands are not looked at."""
 SHEETS = (PEOPLE, BODIES, FAULTS, CONTACT)
 QUESTIONS = PEOPLE | BODIES | FAULTS
 Row = Mapping[str, str]

@@ -141,6 +141,7 @@ class PartialUploads:
         Raises:
             NotFound: there is no such upload.
             Conflict: another client writes, or ``offset`` is not where it goes on; the message says where.
+            UnreadableCheckpoint: what has come does not begin like a safetensors file.
         """
         partial, _ = self.find(run, upload_id)
         with self.path(partial).open("ab", buffering=0) as file:

@@ -21,8 +21,6 @@ from benchmarks.detectors.sets import (
 from benchmarks.labelling.cells import read_cells
 from service.suites import load_suite
 
-THERE = [name for name in VALIDATION_SEEDS if (SETS / name).is_dir()]
-
 
 def parsed(*arguments: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
@@ -30,7 +28,7 @@ def parsed(*arguments: str) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-@pytest.mark.parametrize("name", THERE)
+@pytest.mark.parametrize("name", VALIDATION_SEEDS)
 def test_the_labels_are_whole_and_kept_apart_from_what_is_tested_on(name: str) -> None:
     labels, suite = read_answers(name), load_suite(str(SUITE))
     training = labelled_cells(name, validation=False)
