@@ -50,8 +50,12 @@ class Progress:
 
     @property
     def done(self) -> float:
-        """Share of the work that is behind us, 0..1; making an image and looking at it count alike."""
-        return (self.generated + self.judged) / (2 * self.total) if self.total else 1.0
+        """Share of the work that is behind us, 0..1; making an image and looking at it count alike.
+
+        What failed is behind us too, whether its image or the look at it broke down.
+        """
+        looked = self.judged + self.failed
+        return (max(self.generated, looked) + looked) / (2 * self.total) if self.total else 1.0
 
 
 OnProgress = Callable[[Progress], None]

@@ -52,9 +52,9 @@ class Arrival:
             self._file.write(chunk)
             if self._look.is_due(self.size):
                 self._file.flush()
-                self._look.look(self.size)
         except OSError as error:
             raise _failed(error) from error
+        self._look.look(self.size)
 
     def close(self) -> None:
         """The file has come whole.

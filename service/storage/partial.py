@@ -68,9 +68,9 @@ class Piece:
         self._room -= len(chunk)
         try:
             self._file.write(chunk)
-            self._look.look(self._file.tell())
         except OSError as error:
             raise StorageFailed(f"cannot keep the file: {error.strerror or error}; free some space, go on") from error
+        self._look.look(self._file.tell())
 
 
 class PartialUploads:

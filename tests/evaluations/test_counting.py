@@ -81,3 +81,10 @@ def test_nothing_is_counted_twice(space: Workspace, loras: list[Path], monkeypat
         repository.touch(session, [evaluation.id])
     space.evaluations.state(evaluation.id)
     assert len(counts) == 2
+
+
+def test_what_failed_is_behind_us_too() -> None:
+    assert Progress(10, 10, 7, 3).done == 1.0  # looks that broke down
+    assert Progress(10, 6, 6, 4).done == 1.0  # images that were not made
+    assert Progress(10, 5, 2, 1).done == 0.4
+    assert Progress(0, 0, 0, 0).done == 1.0
