@@ -28,6 +28,8 @@ _SETTINGS = {
 
 # Networks that also learn from labelled generated pictures, and how much gentler one goes on than it begins.
 _LABELLED = ("hands", "contact", "ends")
+# Of these, what needs labelled arms' ends.
+_HANDED = ("hands", "ends")
 _GENTLER = 0.4
 
 
@@ -109,6 +111,10 @@ def _train(options: argparse.Namespace) -> None:
         from benchmarks.detectors.labelled import load_labelled
 
         more["labelled"] = load_labelled(options.pictures, device)
+        if options.what in _HANDED and not more["labelled"].handed.any():
+            raise SystemExit(
+                f"{options.what} learns from labelled arms' ends, and these pictures have none: add learning=FOLDER"
+            )
         print(f"{options.what}: {more['labelled'].count} labelled pictures", flush=True)
     path = options.out / f"{options.what}.safetensors"
     plan = Plan(minutes=options.minutes, batch=batch, rate=rate)
@@ -156,6 +162,8 @@ def _train_all(options: argparse.Namespace) -> None:
         if code:
             failed.append(name)
     (options.out / "training.log").write_text("\n".join(whole) + "\n")
+    if set(_HANDED) <= set(options.models):
+        print("ends has learnt from what the shipped hand network suspects; once the new one ships, train ends again")
     if failed:
         raise SystemExit(f"Training failed: {', '.join(failed)}; see the logs in {logs}.")
 

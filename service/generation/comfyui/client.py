@@ -89,9 +89,10 @@ class ComfyUIClient:
         wanted = {"prompt": graph, "client_id": self._name, "prompt_id": own}
         try:
             answer = self._ask("POST", "/prompt", json=wanted)
-        except ComfyUILost:
+        except ComfyUILost as error:
             # It may have been queued and only the answer be late or lost: then it is neither queued twice nor left.
-            if not self._met or self._is_forgotten(own):
+            never_arrived = isinstance(error.__cause__, httpx.ConnectError)
+            if never_arrived or not self._met or self._is_forgotten(own):
                 raise
             return own
         try:
