@@ -24,7 +24,7 @@ Answers = tuple[dict[str, str], list[LabelledEnd] | None]
 
 def labelled_cells(name: str = LEARNING, *, validation: bool) -> list[LabelledCell]:
     """A set's pictures that settle thresholds, or all its others."""
-    cells = read_cells(SETS / name / "cells.jsonl")
+    cells = read_cells(SETS / name / "cells.json")
     return [cell for cell in cells if (cell.seed == VALIDATION_SEEDS[name]) == validation]
 
 

@@ -37,7 +37,7 @@ def labelled_set(name: str) -> tuple[list[LabelledCell], dict[int, dict[str, str
     folder = set_folder(name)
     if not any(folder.glob("*.csv")):
         raise LabelFault(f"the set {name!r} has no labels yet, so there is nothing to hold the detectors against")
-    cells, faults = read_cells(folder / "cells.jsonl"), folder / "faults.csv"
+    cells, faults = read_cells(folder / "cells.json"), folder / "faults.csv"
     if faults.is_file():
         return cells, read_labels(faults)
     people, bodies = (read_labels(folder / f"{sheet}.csv") for sheet in ("people", "bodies"))

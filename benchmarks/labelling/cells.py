@@ -75,10 +75,29 @@ def choose_cells(
 
 
 def write_cells(path: Path, cells: Sequence[LabelledCell]) -> None:
-    """Write the list of pictures, one JSON object a line."""
-    path.write_text("".join(json.dumps(asdict(cell)) + "\n" for cell in cells), encoding="utf-8")
+    """Write the list of pictures; what many of them share, checkpoints and prompts, is written once.
+
+    Raises:
+        ValueError: one scenario has two prompts.
+    """
+    contenders = list(dict.fromkeys(Contender(cell.run, cell.epoch, cell.file, cell.sha256) for cell in cells))
+    prompts = {cell.scenario: cell.prompt for cell in cells}
+    rows = []
+    for cell in cells:
+        if prompts[cell.scenario] != cell.prompt:
+            raise ValueError(f"{cell.scenario} has two prompts")
+        whose = contenders.index(Contender(cell.run, cell.epoch, cell.file, cell.sha256))
+        rows.append(json.dumps([cell.number, whose, cell.scenario, cell.seed]))
+    shared = {"checkpoints": [asdict(each) for each in contenders], "prompts": prompts}
+    head = json.dumps(shared, indent=1).removesuffix("\n}")
+    lines = ",\n  ".join(rows)
+    path.write_text(f'{head},\n "cells": [\n  {lines}\n ]\n}}\n', encoding="utf-8")
 
 
 def read_cells(path: Path) -> list[LabelledCell]:
     """Read what :func:`write_cells` wrote."""
-    return [LabelledCell(**json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
+    content = json.loads(path.read_text(encoding="utf-8"))
+    return [
+        LabelledCell(number, **content["checkpoints"][whose], scenario=name, prompt=content["prompts"][name], seed=seed)
+        for number, whose, name, seed in content["cells"]
+    ]

@@ -60,8 +60,8 @@ def test_counts_are_those_of_sure_answers_and_of_the_same_seeds(tmp_path: Path) 
         word = "?" if cell.seed == 7 else "yes" if cell.epoch == look.after and cell.seed != 13 else "no"
         lines.append(f"{cell.number},{look.check},{word}")
     (tmp_path / "seen.csv").write_text("\n".join(lines) + "\n")
-    write_cells(tmp_path / "cells.jsonl", cells)
-    found = next(each for each in count(tmp_path / "seen.csv", tmp_path / "cells.jsonl") if each.look == look)
+    write_cells(tmp_path / "cells.json", cells)
+    found = next(each for each in count(tmp_path / "seen.csv", tmp_path / "cells.json") if each.look == look)
     assert found.eye == ((0, 15), (14, 15))
     assert found.p == pytest.approx(2 / 2**14)
     assert [total for _, total in found.machine] == [16, 16]

@@ -39,7 +39,7 @@ def test_the_labels_are_whole_and_kept_apart_from_what_is_tested_on(name: str) -
     assert all(suite.expectation(cell.scenario).cast for cell in (*training, *settling))
     files = {cell.sha256 for cell in (*training, *settling)}
     for tested in ("broken", "full"):
-        assert not files & {cell.sha256 for cell in read_cells(SETS / tested / "cells.jsonl")}
+        assert not files & {cell.sha256 for cell in read_cells(SETS / tested / "cells.json")}
 
 
 def test_a_set_says_whether_arms_ends_are_labelled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

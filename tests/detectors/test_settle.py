@@ -76,7 +76,7 @@ def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     chosen = sorted(chosen, key=lambda case: case.truth["fusion", None] == "holds")
     chosen = [*chosen[:2], *chosen[-2:]]
     seed = VALIDATION_SEEDS[FUSED]
-    write_cells(folder / "cells.jsonl", [LabelledCell(i, "m", 1, "f", "0", "hug-rooftop", "", seed) for i in range(4)])
+    write_cells(folder / "cells.json", [LabelledCell(i, "m", 1, "f", "0", "hug-rooftop", "", seed) for i in range(4)])
     rows = [f"{i},2,hug,?,{'yes' if i < 2 else 'no'},whole,?,?" for i in range(4)]
     (folder / "faults.csv").write_text("\n".join([",".join(["number", *CONTACT]), *rows]) + "\n")
     for i, case in enumerate(chosen):

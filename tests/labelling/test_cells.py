@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+
+import pytest
 
 from benchmarks.labelling.cells import CONTROL, Contender, choose_cells, read_cells, write_cells
 from service.suites import load_suite
@@ -32,5 +35,12 @@ def test_the_same_shuffle_gives_the_same_order() -> None:
 
 def test_a_list_survives_its_file(tmp_path: Path) -> None:
     cells = choose_cells(CONTENDERS, load_suite("demo"), ["hug"], [7])
-    write_cells(tmp_path / "cells.jsonl", cells)
-    assert read_cells(tmp_path / "cells.jsonl") == cells
+    write_cells(tmp_path / "cells.json", cells)
+    assert read_cells(tmp_path / "cells.json") == cells
+
+
+def test_a_scenario_of_two_prompts_is_not_written(tmp_path: Path) -> None:
+    cell = choose_cells(CONTENDERS, load_suite("demo"), ["hug"], [7])[0]
+    with pytest.raises(ValueError, match="hug has two prompts"):
+        write_cells(tmp_path / "cells.json", [cell, replace(cell, prompt="another one")])
+    assert not (tmp_path / "cells.json").exists()

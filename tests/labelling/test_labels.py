@@ -10,6 +10,7 @@ from sklearn.metrics import cohen_kappa_score
 
 from benchmarks import labelling
 from benchmarks.labelling.__main__ import main
+from benchmarks.labelling.cells import write_cells
 from benchmarks.labelling.labels import BODIES, FAULTS, PEOPLE, LabelFault, agreement, joined, read_labels
 
 COLUMNS = ("number", *BODIES)
@@ -105,6 +106,6 @@ def test_the_command_prints_a_table(tmp_path: Path, capsys: pytest.CaptureFixtur
 
 def test_a_set_that_nobody_has_labelled_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(labelling, "set_folder", lambda name: tmp_path)
-    (tmp_path / "cells.jsonl").write_text("")
+    write_cells(tmp_path / "cells.json", [])
     with pytest.raises(LabelFault, match="'broken' has no labels yet"):
         labelling.labelled_set("broken")

@@ -50,7 +50,7 @@ def _make(out: Path, batch: int) -> None:
     for done in make_pictures(cells, runs, out / "pictures", "miniature", "cpu", batch):
         print(f"\r{done}/{len(cells)} pictures", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
-    write_cells(out / "cells.jsonl", cells)
+    write_cells(out / "cells.json", cells)
     for path in write_sheets(cells, out / "pictures", out / "sheets", per_sheet=16, columns=4, side=400):
         print(path)
 

@@ -13,7 +13,7 @@ from benchmarks.labelling.labels import UNSURE, LabelFault
 from service.rankings import mcnemar_exact, wilson
 
 SEEN = Path(__file__).with_name("seen.csv")
-CELLS = Path(__file__).with_name("cells.jsonl")
+CELLS = Path(__file__).with_name("cells.json")
 """The pictures as they were numbered when they were looked at."""
 ANSWERS = ("yes", "no", UNSURE)
 Key = tuple[str, int | None, str, int, str]
