@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import permutations
 
 from benchmarks.detectors.truths import Drawn, arms_of, drawn, face_of, fused, ghost_of, kinds_of, limbs_of, scale_of
@@ -219,15 +219,25 @@ def outcome_of(drawing: Drawing, expectation: Expectation) -> str | None:
     shown = [drawn(drawing, index) for index in range(len(expectation.cast))]
     if not all(one.judgeable for one in shown):
         return None
+    return kind_of([{name: value(one, name) for name in LOOKS} for one in shown], expectation)
+
+
+def kind_of(people: Sequence[Mapping[str, str]], expectation: Expectation) -> str:
+    """The kind of assignment of people of whom all is known, by those same definitions.
+
+    Args:
+        people: what each of the cast shows of :data:`LOOKS`, in the cast's order.
+        expectation: what was asked for; what a prompt changes about somebody is no evidence.
+    """
     borrowed, drifted = 0, False
     cast = [(m, [n for n in LOOKS if n not in expectation.changed(m.name)]) for m in expectation.cast]
-    for one, (member, names) in zip(shown, cast, strict=True):
-        mine = {name for name in names if value(one, name) in member.attributes.values(name)}
+    for one, (member, names) in zip(people, cast, strict=True):
+        mine = {name for name in names if one[name] in member.attributes.values(name)}
         drifted = drifted or not mine
         for other, theirs in cast:
             if other is member:
                 continue
-            worn = {name for name in theirs if value(one, name) in other.attributes.values(name)}
+            worn = {name for name in theirs if one[name] in other.attributes.values(name)}
             foreign = {
                 n
                 for n in worn

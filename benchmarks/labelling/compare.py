@@ -13,6 +13,7 @@ from PIL import Image
 
 from benchmarks.accuracy.measure import Counts, answer_of, figures
 from benchmarks.detectors.answers import BLEED, HEAD, HERSELF
+from benchmarks.labelling.assigning import ANSWERS, ATTRIBUTES, KANA, KEI, KINDS, WhoIsWho, side_of
 from benchmarks.labelling.cells import LabelledCell
 from benchmarks.labelling.labels import BROKEN, SIDES, UNSURE, Row, completed
 from detectors import DetectorSet, Finding, Verdict
@@ -29,9 +30,6 @@ READINGS = {
     "eyes": ("eye_color", EYE_COLORS),
 }
 """Question about one person -> the head network's own question, and its answers in order."""
-ATTRIBUTES = {"hair_color": "hair", "hair_length": "length", "eye_color": "eyes", "outfit": "outfit"}
-"""A character's attribute -> the question about one person that answers it."""
-KEI, KANA = "Kei", "Kana"
 Contest = tuple[str, int | None]
 _AHOGE_TRUTH = {
     "ahoge_bleed": {"none": "holds", "tuft": "minor", "ahoge": "fails"},
@@ -57,6 +55,7 @@ class Compared:
         readings: (question, label, what the head network says) by count.
         pictures: how many were compared.
         heads: labelled people, and how many of them have a head that was read.
+        who: who is who, and the kind of assignment.
         verdicts: (run, epoch) -> for each picture, (verdict, whether it really fails) of every labelled finding.
     """
 
@@ -64,12 +63,14 @@ class Compared:
     readings: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     pictures: int = 0
     heads: tuple[int, int] = (0, 0)
+    who: WhoIsWho = field(default_factory=WhoIsWho)
     verdicts: dict[Contest, list[list[tuple[Verdict, bool]]]] = field(default_factory=dict)
 
     def add(self, label: Row, context: Context, findings: Sequence[Finding], contest: Contest = ("", None)) -> None:
         """Count one picture of a checkpoint (run, epoch)."""
         self.pictures += 1
         label = completed(label)
+        self.who.add(label, context)
         picture: list[tuple[Verdict, bool]] = []
         for check, character, truth in truths(label, context):
             for finding in findings:
@@ -112,11 +113,11 @@ def truths(label: Row, context: Context) -> list[tuple[str, str | None, str]]:
     if label["fusion"] != UNSURE:
         found.append(("fusion", None, "fails" if label["fusion"] == "yes" else "holds"))
     for check, name in (("ahoge_bleed", KEI), ("ahoge_missing", KANA)):
-        state = label.get(f"{_side(label, name, cast)}_ahoge", UNSURE)
+        state = label.get(f"{side_of(label, name, cast)}_ahoge", UNSURE)
         if name in cast and state in _AHOGE_TRUTH[check]:
             found.append((check, name, _AHOGE_TRUTH[check][state]))
     for character in context.expectation.cast:
-        side = _side(label, character.name, cast)
+        side = side_of(label, character.name, cast)
         if side is not None:
             found += _worn(label, side, character, context.expectation)
             if label[f"{side}_hands"] not in (UNSURE, "absent"):
@@ -180,16 +181,6 @@ def _share(seen: Mapping[str, str], character: Character, expectation: Expectati
     return sum(word in attributes.values(name) for name, word in seen.items()) / len(seen)
 
 
-def _side(label: Row, name: str, cast: Sequence[str]) -> str | None:
-    """Where a character stands, by the labels; alone she is on the left, whoever she looks like."""
-    if len(cast) == 1:
-        return "left"
-    kei = label["kei"]
-    if kei not in SIDES:
-        return None
-    return kei if name == KEI else SIDES[1 - SIDES.index(kei)]
-
-
 def compare(
     cells: Sequence[LabelledCell],
     labels: Mapping[int, Row],
@@ -238,6 +229,7 @@ def summary(compared: Compared) -> dict[str, Any]:
     names = ("cast", "fusion", *_AHOGE_TRUTH, *BLEED, "identity", "pose", "follow_through")
     checks = {check: figures(compared.counts, check, ["fails"]) for check in names}
     checks |= {name: figures(compared.counts, check, positive) for name, check, positive in BODY_FIGURES}
+    checks |= compared.who.checks()
     readings = {}
     for question in (*READINGS, "pose"):
         rows = {(wanted, answer): n for (q, wanted, answer), n in compared.readings.items() if q == question}
@@ -261,6 +253,7 @@ def summary(compared: Compared) -> dict[str, Any]:
         "hands": {
             f"{t}: {a}": n for (tag, c, t, a), n in sorted(compared.counts.answers.items()) if c == "hands" and not tag
         },
+        "assignment": compared.who.summary(),
         "readings": readings,
         "checkpoints": (ranked := by_checkpoint(compared)),
         "order": order_agrees(ranked),
@@ -269,25 +262,21 @@ def summary(compared: Compared) -> dict[str, Any]:
 
 def markdown(result: Mapping[str, Any]) -> str:
     """The tables for RESULTS.md."""
-
-    def number(value: float | None) -> str:
-        return "-" if value is None else f"{value:.3f}"
-
-    def span(interval: Sequence[float] | None) -> str:
-        return "" if interval is None else f" [{interval[0]:.3f}, {interval[1]:.3f}]"
-
+    number, span = _number, _span
     head = ["precision | recall | F1 | faults of n | not measurable |", "---|---|---|---|---|"]
 
     def told(name: str, f: Mapping[str, Any]) -> str:
         parts = (("precision", "precision_interval"), ("recall", "interval"), ("f1", "f1_interval"))
         values = " | ".join(number(f[value]) + span(f[interval]) for value, interval in parts)
-        return f"| {name} | {values} | {f['positives']} of {f['n']} | {f['not_measurable']} |"
+        few = "" if f["enough"] else " (few)"
+        return f"| {name} | {values} | {f['positives']} of {f['n']}{few} | {f['not_measurable']} |"
 
     lines = ["| check | " + head[0], "|---|" + head[1]]
     lines += [told(name, f) for name, f in result["checks"].items() if f["n"]]
     lines += ["", "| run and check | " + head[0], "|---|" + head[1]]
     lines += [told(f"{run}: {name}", f) for run, each in result["runs"].items() for name, f in each.items() if f["n"]]
     lines += ["", "Hands, label: verdict, count: " + ", ".join(f"{words} {n}" for words, n in result["hands"].items())]
+    lines += _assignment(result["assignment"])
     lines += ["", "| read on heads | right | wrong |", "|---|---|---|"]
     for name, f in result["readings"].items():
         wrong = "; ".join(f"{words}: {count}" for words, count in f["wrong"].items()) or "none"
@@ -301,3 +290,30 @@ def markdown(result: Mapping[str, Any]) -> str:
         lines.append(f"| {name} | {row['pictures']} | {true} | {number(row['machine'] / n)} |")
     lines += ["", f"Order of the checkpoints, labels against machine: Kendall's tau {number(result['order'])}."]
     return "\n".join(lines)
+
+
+def _assignment(told: Mapping[str, Any]) -> list[str]:
+    """Who is who, in words and as a table of kinds."""
+    kei, kind = told["kei"], told["kind"]
+    lines = [
+        "",
+        f"Who is Kei, of two of whom the labels say it: right {_number(kei['share'])}{_span(kei['interval'])} of "
+        f"{kei['n']}, the other one {kei['wrong']}, unmatched {kei['unmatched']}. Kind of assignment: right "
+        f"{_number(kind['share'])}{_span(kind['interval'])} of {kind['n']}; of {told['left_out']} pictures the labels "
+        "leave open whether they are clear.",
+        "",
+        "| assignment: truth | " + " | ".join(f"said {answer}" for answer in ANSWERS) + " |",
+        "|---|" + "---|" * len(ANSWERS),
+    ]
+    for truth in KINDS:
+        cells = (str(told["kinds"].get(f"{truth}: {answer}", 0)) for answer in ANSWERS)
+        lines.append(f"| {truth} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _span(interval: Sequence[float] | None) -> str:
+    return "" if interval is None else f" [{interval[0]:.3f}, {interval[1]:.3f}]"
