@@ -15,7 +15,7 @@ from benchmarks.detectors.sampling import Split
 from benchmarks.labelling.labels import LabelFault
 from benchmarks.miniature.scenes import DISTANCES, PAIR_POSES, SOLO_POSES
 
-STYLES: dict[str, Split] = {"held-out": "test", "trained": "validation", "fresh": "fresh"}
+STYLES: dict[str, Split] = {"held-out": "test", "trained": "validation", "fresh": "fresh", "fresh2": "fresh2"}
 HANDS = ("lost", "fused", "minor", "holds", "hidden", "not_measurable")
 OUTCOMES = ("clear", "swap", "blend", "dominance", "drift")
 
@@ -134,7 +134,8 @@ def main() -> None:
         choices=tuple(STYLES),
         default="held-out",
         help="trained: new drawings in the styles and before the backgrounds that networks were trained on; fresh: in "
-        "held-out styles before backgrounds that nobody had seen when the networks were made",
+        "held-out styles before backgrounds that nobody had seen when the networks were made; fresh2: before three "
+        "others with thin things, for networks that were made once fresh had been seen",
     )
     parser.add_argument(
         "--set",

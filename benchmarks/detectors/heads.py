@@ -70,11 +70,15 @@ def blur_mask(mask: Tensor) -> Tensor:
     return (coarse > 0.5).float()
 
 
-def hard_shares(boxes: Tensor) -> Tensor:
-    """How often each picture is taken (count,), on the CPU: twice where a head stands before another, or is small.
+def hard_shares(boxes: Tensor, thin: Tensor) -> Tensor:
+    """How often each picture is taken (count,), on the CPU.
+
+    Once, and once more for each thing that makes a strand hard to tell: a head stands before another, one is small,
+    thin things lie behind.
 
     Args:
         boxes: head boxes (count, people, 4) in pixels, zeros for nobody.
+        thin: whether the picture's background is full of thin things (count,).
     """
     x, y, side = windows_of(boxes).unbind(-1)
     there = side > 0
@@ -84,7 +88,7 @@ def hard_shares(boxes: Tensor) -> Tensor:
     both = there[:, :, None] & there[:, None] & ~torch.eye(boxes.shape[1], dtype=torch.bool, device=boxes.device)
     crowded = (((high - low) > 0).all(-1) & both).any((1, 2))
     small = (there & (side < _SMALL_WINDOW)).any(1)
-    return (1.0 + crowded.float() + small.float()).cpu()
+    return (1.0 + crowded.float() + small.float() + thin.float()).cpu()
 
 
 class Objective:
@@ -97,7 +101,8 @@ class Objective:
         self.part_weights = weights.to(drawings.device)
         # Crops of a few heads a picture: the pictures are warped once for several heads.
         self.pictures = max(2, batch // 2)
-        self.shares = hard_shares(drawings.head_boxes(torch.arange(drawings.count, device=drawings.device)))
+        every = torch.arange(drawings.count, device=drawings.device)
+        self.shares = hard_shares(drawings.head_boxes(every), drawings.tensors["scenes"][:, 3] > 0)
 
     def crops(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Inputs (M, 4, S, S), part classes (M, S, S), owner (M,) and picture index (M,)."""

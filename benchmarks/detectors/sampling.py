@@ -11,6 +11,7 @@ from benchmarks.miniature.scenes import (
     BACKGROUNDS,
     CONTACT_POSES,
     EYE_COLORS,
+    FRESH2_BACKGROUNDS,
     FRESH_BACKGROUNDS,
     HAIR_COLORS,
     HELD_OUT_BACKGROUNDS,
@@ -24,6 +25,7 @@ from benchmarks.miniature.scenes import (
     ROWS,
     SETTLING_BACKGROUNDS,
     SOLO_POSES,
+    THICKET,
     Failure,
     Look,
     Scene,
@@ -31,7 +33,7 @@ from benchmarks.miniature.scenes import (
     sample_look,
 )
 
-Split = Literal["train", "validation", "test", "fresh", "settling"]
+Split = Literal["train", "validation", "test", "fresh", "fresh2", "settling"]
 # Each split owns its own range of drawing seeds, so no drawing of one can appear in another.
 SEED_RANGES: dict[str, tuple[int, int]] = {
     "train": (0, 2**29),
@@ -39,6 +41,7 @@ SEED_RANGES: dict[str, tuple[int, int]] = {
     "test": (2**30, 2**31),
     "fresh": (2**31, 2**32),
     "settling": (2**32, 2**33),
+    "fresh2": (2**33, 2**34),
 }
 # (line widths, inks, head sizes, figure widths, hair shapes): nobody is trained on what the others are drawn in.
 _STYLES = {
@@ -55,13 +58,17 @@ _STYLES = {
 # Share of training and validation drawings before random shapes instead of a place, and of training drawings before
 # rows of thin things.
 _PATTERN_SHARE, _ROW_SHARE = 0.4, 0.25
+# Of all of these in training, how many stand before thin things right behind heads instead, and how often an ahoge may
+# stray from its usual shape.
+_THICKET_SHARE, _STRAY_SHARE = 0.25, 0.5
 _HELD_OUT: dict[str, tuple[str, ...]] = {
     "test": HELD_OUT_BACKGROUNDS,
     "fresh": FRESH_BACKGROUNDS,
+    "fresh2": FRESH2_BACKGROUNDS,
     "settling": SETTLING_BACKGROUNDS,
 }
-_DRAWN_AS = {"validation": "train", "fresh": "test"}
-_STREAMS = {"train": 1, "validation": 2, "test": 3, "fresh": 4, "settling": 5}
+_DRAWN_AS = {"validation": "train", "fresh": "test", "fresh2": "test"}
+_STREAMS = {"train": 1, "validation": 2, "test": 3, "fresh": 4, "settling": 5, "fresh2": 6}
 _HAND_FAULTS = ("lost_hand", "fused_hand", "minor_hand")
 
 
@@ -69,14 +76,16 @@ def scene_of(split: Split, index: int, seed: int = 0) -> Scene:
     """Scene number ``index`` of a split; ``seed`` gives another independent series of the same split.
 
     Line style, proportions, hair shapes and backgrounds of the test split appear in no split that anything is trained
-    or settled on. The fresh split has the same styles before other backgrounds, which nobody had looked at either.
+    or settled on. The fresh split has the same styles before other backgrounds, which nobody had looked at either;
+    fresh2 once more, before others with thin things, drawn once what lies behind the fresh split was known.
     Nothing is trained on the settling split or measured on it: its styles and backgrounds are neither the training's
     nor the tests', so a threshold that leaves its sound drawings alone does not rest on what the networks know.
     """
     rng = np.random.default_rng((_STREAMS[split], seed, index))
     scene = _scene(rng)
     scene = replace(scene, seed=int(rng.integers(*SEED_RANGES[split])))
-    return _widened(scene, split, np.random.default_rng((_STREAMS[split], seed, index, 5)))
+    scene = _widened(scene, split, np.random.default_rng((_STREAMS[split], seed, index, 5)))
+    return _among_thin(scene, np.random.default_rng((_STREAMS[split], seed, index, 6))) if split == "train" else scene
 
 
 def style_of(split: Split, rng: np.random.Generator) -> Style:
@@ -109,6 +118,15 @@ def _widened(scene: Scene, split: Split, rng: np.random.Generator) -> Scene:
         rival=_look(rng),
     )
     return replace(scene, failures=(*scene.failures, *_more_failures(scene, rng)))
+
+
+def _among_thin(scene: Scene, rng: np.random.Generator) -> Scene:
+    """A training scene where strands are hard to tell: before thin things, or of an unusual shape."""
+    if rng.random() < _THICKET_SHARE:
+        scene = replace(scene, background=THICKET)
+    if rng.random() < _STRAY_SHARE:
+        scene = replace(scene, style=replace(scene.style, strand=float(rng.uniform(0.2, 1))))
+    return scene
 
 
 def _background(scene: Scene, split: Split, rng: np.random.Generator) -> str:

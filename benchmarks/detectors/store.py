@@ -38,8 +38,11 @@ from benchmarks.miniature.scenes import (
     OUTFIT_COLORS,
     OUTFITS,
     PAIR_POSES,
+    ROWS,
     SOLO_POSES,
+    THICKET,
 )
+from benchmarks.miniature.truth import Drawing
 from detectors.vocabulary import AHOGE_STATES, ARMS, FACES, GHOSTS, HAND_STATES, LIMBS, ROLES
 
 SIDE = 256
@@ -76,7 +79,7 @@ _FILES = {
     "contact": ((SIDE, SIDE // 8), "uint8"),
     "people": ((PEOPLE, len(PERSON_FIELDS)), "float32"),
     "hands": ((PEOPLE, HANDS, len(HAND_FIELDS) + 12), "float32"),
-    "scenes": ((3,), "float32"),  # pose, people asked for, fused
+    "scenes": ((4,), "float32"),  # pose, people asked for, fused, before thin things
 }
 
 
@@ -119,8 +122,14 @@ def _records(split: Split, index: int) -> dict[str, NDArray[np.generic]]:
         "contact": np.packbits(drawing.contact, axis=1),
         "people": people,
         "hands": hands,
-        "scenes": np.array([_POSES.index(drawing.scene.pose), len(drawing.scene.people), fused(drawing)], np.float32),
+        "scenes": np.array(_scene_fields(drawing), np.float32),
     }
+
+
+def _scene_fields(drawing: Drawing) -> tuple[float, ...]:
+    scene = drawing.scene
+    thin = scene.background in (ROWS, THICKET)
+    return _POSES.index(scene.pose), len(scene.people), fused(drawing), thin
 
 
 def _code(words: Sequence[str], word: str | None) -> int:

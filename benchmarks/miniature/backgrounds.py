@@ -296,6 +296,90 @@ def _street(image: Picture, rng: np.random.Generator) -> None:
         cv2.circle(image, _point(x, n * 0.14), int(n * 0.03), LINE, 2, cv2.LINE_AA)
 
 
+def _workshop(image: Picture, rng: np.random.Generator) -> None:
+    n = len(image)
+    bench = int(n * rng.uniform(0.66, 0.74))
+    image[:bench] = _jitter(rng, (206, 178, 140), 20)
+    hole = int(n * rng.uniform(0.03, 0.045))
+    for y in range(hole // 2, bench, hole):
+        for x in range(hole // 2, n, hole):
+            cv2.circle(image, (x, y), max(1, n // 250), (150, 120, 90), -1, cv2.LINE_AA)
+    for top in (n * rng.uniform(0.02, 0.06), n * rng.uniform(0.28, 0.36)):
+        x = n * rng.uniform(0.0, 0.06)
+        while x < n:
+            length, wide = n * rng.uniform(0.12, 0.22), n * rng.uniform(0.008, 0.016)
+            handle, steel = (
+                _jitter(rng, ((196, 60, 44), (60, 90, 150), (170, 116, 66))[int(rng.integers(3))]),
+                (176, 182, 190),
+            )
+            kind = int(rng.integers(4))
+            _box(image, x - wide, top + length * 0.45, x + wide, top + length, handle, 2)
+            _box(image, x - wide / 2, top, x + wide / 2, top + length * 0.45, steel, 2)
+            if kind == 0:  # hammer
+                _box(image, x - wide * 3.2, top, x + wide * 2.4, top + wide * 2.6, (90, 92, 100), 2)
+            elif kind == 1:  # spanner
+                cv2.ellipse(image, _point(x, top), _point(wide * 2.2, wide * 2.2), -90, 40, 320, steel, 5, cv2.LINE_AA)
+            elif kind == 2:  # brush
+                _box(image, x - wide * 1.8, top, x + wide * 1.8, top + length * 0.3, (232, 210, 160), 2)
+            x += n * rng.uniform(0.055, 0.1)
+    _box(image, -5, bench, n + 5, bench + n * 0.04, _jitter(rng, (150, 100, 62)), 3)
+    image[int(bench + n * 0.05) :] = _jitter(rng, (120, 84, 58))
+
+
+def _organ(image: Picture, rng: np.random.Generator) -> None:
+    n = len(image)
+    floor, case = int(n * rng.uniform(0.72, 0.78)), int(n * rng.uniform(0.46, 0.56))
+    _vertical(image, _jitter(rng, (92, 76, 96)), _jitter(rng, (150, 128, 120)), 0, floor)
+    tin = _jitter(rng, (206, 198, 176) if rng.random() < 0.5 else (196, 156, 84), 12)
+    x, phase = -n * rng.uniform(0, 0.05), rng.uniform(0, 6)
+    while x < n:
+        width = n * rng.uniform(0.018, 0.04)
+        top = n * (0.14 + 0.1 * np.sin(x / n * 11 + phase))
+        _box(image, x, top, x + width, case, tin, 2)
+        cv2.line(image, _point(x + width * 0.3, top), _point(x + width * 0.3, case), shade(tin, 1.6), 2, cv2.LINE_AA)
+        mouth, foot = case - n * 0.09, np.array([(x, case - 6), (x + width, case - 6), (x + width / 2, case)], np.int32)
+        _box(image, x + width * 0.2, mouth, x + width * 0.8, mouth + n * 0.012, DARK)
+        cv2.fillPoly(image, [foot], shade(tin, 0.6), cv2.LINE_AA)
+        x += width + n * 0.003
+    _box(image, -5, case, n + 5, floor, _jitter(rng, (110, 66, 44)), 3)
+    image[floor:] = _jitter(rng, (140, 116, 104))
+    for x in rng.uniform(0.03, 0.97, 5) * n:
+        top, wax = n * rng.uniform(0.08, 0.4), _jitter(rng, (246, 238, 214))
+        cv2.line(image, _point(x, n), _point(x, top + n * 0.08), (150, 112, 40), max(2, n // 100), cv2.LINE_AA)
+        _box(image, x - n * 0.012, top, x + n * 0.012, top + n * 0.09, wax, 2)
+        flame = np.array(
+            [(x - n * 0.009, top - n * 0.01), (x, top - n * 0.045), (x + n * 0.009, top - n * 0.01)], np.int32
+        )
+        cv2.fillPoly(image, [flame], (255, 206, 84), cv2.LINE_AA)
+        cv2.ellipse(image, _point(x, top - n * 0.01), _point(n * 0.009, n * 0.009), 0, 0, 360, (255, 206, 84), -1)
+
+
+def _vineyard(image: Picture, rng: np.random.Generator) -> None:
+    n = len(image)
+    hill = int(n * rng.uniform(0.3, 0.4))
+    _vertical(image, _jitter(rng, (168, 208, 236)), _jitter(rng, (246, 232, 200)), 0, hill)
+    _vertical(image, _jitter(rng, (148, 178, 92)), _jitter(rng, (128, 104, 66)), hill, n)
+    for row, y in enumerate((hill + n * 0.06, hill + n * 0.24, hill + n * 0.46)):
+        size = n * (0.12 + 0.07 * row)
+        for height in (0.35, 0.8):
+            cv2.line(image, _point(0, y - size * height), _point(n, y - size * height), (96, 96, 100), 2, cv2.LINE_AA)
+        for x in np.arange(n * rng.uniform(0, 0.08), n, n * (0.07 + 0.03 * row)):
+            top = y - size * rng.uniform(1.0, 1.5)
+            wide = max(2, int(n * (0.006 + 0.003 * row)))
+            cv2.line(image, _point(x, y), _point(x, top), LINE, wide + 4, cv2.LINE_AA)
+            cv2.line(image, _point(x, y), _point(x, top), _jitter(rng, (150, 120, 86)), wide, cv2.LINE_AA)
+            for _ in range(4):
+                leaf = x + rng.normal(0, 0.2) * size, y - size * rng.uniform(0.2, 1.0)
+                color = _jitter(rng, (86, 148, 62) if rng.random() < 0.7 else (190, 120, 50), 16)
+                cv2.circle(image, _point(*leaf), int(size * rng.uniform(0.07, 0.13)), color, -1, cv2.LINE_AA)
+                cv2.circle(image, _point(*leaf), int(size * 0.1), LINE, 1, cv2.LINE_AA)
+            curl = _point(x + size * 0.1, top + size * 0.1), _point(size * 0.1, size * 0.14)
+            cv2.ellipse(image, *curl, 0, 150, 420, (92, 140, 60), 2, cv2.LINE_AA)
+            for k in range(6):
+                grape = x + size * (0.12 + 0.05 * (k % 3)), y - size * (0.3 - 0.05 * (k // 3))
+                cv2.circle(image, _point(*grape), max(2, int(size * 0.035)), (96, 50, 110), -1, cv2.LINE_AA)
+
+
 def _point(x: float, y: float) -> tuple[int, int]:
     return int(x), int(y)
 
@@ -315,6 +399,9 @@ _PAINTERS: dict[str, Callable[[Picture, np.random.Generator], None]] = {
     "bamboo": _bamboo,
     "stage": _stage,
     "harbour": _harbour,
+    "workshop": _workshop,
+    "organ": _organ,
+    "vineyard": _vineyard,
     "kitchen": _kitchen,
     "street": _street,
     "patterns": paint_patterns,

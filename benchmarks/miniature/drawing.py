@@ -8,15 +8,18 @@ import cv2
 import numpy as np
 
 from benchmarks.miniature.backgrounds import paint_background
-from benchmarks.miniature.canvas import CODES, Canvas, Pen
+from benchmarks.miniature.canvas import CODES, SUPERSAMPLE, Canvas, Pen
 from benchmarks.miniature.figure import Figure, HandDrawn
 from benchmarks.miniature.flaws import burn, double, leave_over
 from benchmarks.miniature.palette import INKS
 from benchmarks.miniature.poses import PAIR_PAINTERS, draw_apart, draw_solo, fuse_bodies
-from benchmarks.miniature.scenes import SOLO_POSES, Look, Scene, sample_look
+from benchmarks.miniature.scenes import SOLO_POSES, THICKET, Look, Scene, sample_look
+from benchmarks.miniature.thickets import Crown, paint_thicket
 from benchmarks.miniature.truth import Drawing, HandTruth, Mask, PersonTruth
 
 _CELL = 256.0
+# From a head's centre to where its hair ends above, in the figure's units.
+_RADIUS = 36.0
 # Pelvis places of the two people of a pose: (x, y, degrees, scale), relative to the pair's own origin.
 _PLACES: dict[str, tuple[tuple[float, float, float, float], tuple[float, float, float, float]]] = {
     "apart": ((-58, 0, 0, 1), (58, 0, 0, 1)),
@@ -50,8 +53,12 @@ def draw(scene: Scene, size: int = 256) -> Drawing:
     """
     rng = np.random.default_rng(scene.seed)
     canvas = Canvas(size, INKS[scene.style.ink], scene.style.line)
-    paint_background(canvas.image, scene.background, rng)
+    if scene.background != THICKET:
+        paint_background(canvas.image, scene.background, rng)
     stage = _stage(scene, rng, size / _CELL)
+    if scene.background == THICKET:
+        behind = np.random.default_rng((scene.seed, 12))
+        paint_thicket(canvas.image, _crowns(scene, canvas, stage, behind), behind)
     extra = [f for f in scene.failures if f.kind == "extra_person"]
     if extra:
         _draw_extra(scene, canvas, stage, rng)
@@ -144,6 +151,16 @@ def _figures(scene: Scene, canvas: Canvas, stage: _Stage, rng: np.random.Generat
         figures[0].set_head(-14, 0, rng.uniform(-6, 2))
         figures[1].set_head(12, 2, rng.uniform(-2, 6))
     return figures
+
+
+def _crowns(scene: Scene, canvas: Canvas, stage: _Stage, rng: np.random.Generator) -> list[Crown]:
+    """Where heads are going to be, up to the little that each is moved and tilted."""
+    heads = [(figure.head, figure.hair_color) for figure in _figures(scene, canvas, stage, rng)]
+    places = [head.place([(0, 0)])[0] * SUPERSAMPLE for head, _ in heads]
+    return [
+        Crown(float(x), float(y), _RADIUS * head.scale * SUPERSAMPLE, hair)
+        for (x, y), (head, hair) in zip(places, heads, strict=True)
+    ]
 
 
 def _faults(scene: Scene, person: int, rng: np.random.Generator) -> list[str]:

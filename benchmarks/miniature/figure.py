@@ -140,9 +140,12 @@ class Figure:
         root, lean = self.rng.uniform(-5, 5), self.rng.uniform(0.7, 1.1)
         if clear:
             height = self.rng.uniform(25, 32)
-            points = [(root, -32), (root - side * 9, -36 - height * 0.7), (root + side * 5, -36 - height * 1.25)]
+            long, thick, bend, lean = self._strayed(lean)
+            height *= long
+            points = [(root, -32), (root - side * 9 * bend, -36 - height * 0.7)]
+            points += [(root + side * 5 * bend, -36 - height * 1.25)]
             center = curve(*points, (root + side * 22 * lean, -34 - height * 0.72), steps=10)
-            width = np.interp(np.linspace(0, 1, 10), [0, 0.45, 1], [4.6, 3.9, 0.3])
+            width = np.interp(np.linspace(0, 1, 10), [0, 0.45, 1], [4.6 * thick, 3.9 * thick, 0.3])
         else:
             height = self.rng.uniform(9, 12)
             center = curve((root, -32), (root, -36 - height * 0.6), (root + side * 4, -36 - height), steps=6)
@@ -153,6 +156,14 @@ class Figure:
         borrowed = self.other is not None and not owns and self.rng.random() < 0.25
         color = HAIR[self.other.hair_color] if borrowed and self.other else self.hair_color
         self.head.polygon(outline, color, "ahoge")
+
+    def _strayed(self, lean: float) -> tuple[float, float, float, float]:
+        """Length, width and bend of an ahoge against the usual ones, and how far it leans over."""
+        stray = self.style.strand
+        if not stray:
+            return 1.0, 1.0, 1.0, lean
+        long, thick, bend, over = self.rng.uniform(-1, 1, 4) * stray
+        return 1 + 0.25 * long, 1 + 0.35 * thick, 1 + 0.8 * bend, lean * (1 + 0.5 * over)
 
     # Head -------------------------------------------------------------------------------------------------------
 

@@ -32,11 +32,15 @@ BACKGROUNDS = (
 HELD_OUT_BACKGROUNDS = ("library", "aquarium", "snow")
 # Nor behind one that anybody looked at before the networks and thresholds were settled.
 FRESH_BACKGROUNDS = ("bamboo", "stage", "harbour")
+# Nor these, which have thin upright things as the fresh ones have; they were drawn once those had been seen.
+FRESH2_BACKGROUNDS = ("workshop", "organ", "vineyard")
 # Only behind drawings that say how often sound ones may be called broken.
 SETTLING_BACKGROUNDS = ("kitchen", "street")
-# Random shapes, and rows of things as thin as a strand: only detectors are trained on them.
+# Random shapes, rows of things as thin as a strand, and thin things right behind heads: only detectors are trained on
+# them.
 PATTERNS = "patterns"
 ROWS = "rows"
+THICKET = "thicket"
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,7 @@ class Style:
         head: size of heads against bodies.
         width: stretch of figures to the side.
         hair: shape of the fringe and of long hair, 0 to 8.
+        strand: how far an ahoge strays from its usual length, width and bend, 0 to 1.
     """
 
     line: float = 1.0
@@ -56,6 +61,7 @@ class Style:
     head: float = 1.0
     width: float = 1.0
     hair: int = 0
+    strand: float = 0.0
 
 
 PLAIN = Style()

@@ -14,12 +14,14 @@ from benchmarks.detectors.truths import arms_of, drawn, face_of, ghost_of, limbs
 from benchmarks.miniature.drawing import draw
 from benchmarks.miniature.scenes import (
     BACKGROUNDS,
+    FRESH2_BACKGROUNDS,
     FRESH_BACKGROUNDS,
     HELD_OUT_BACKGROUNDS,
     KANA,
     KEI,
     PATTERNS,
     ROWS,
+    THICKET,
     Failure,
     Scene,
     Style,
@@ -92,18 +94,23 @@ def test_the_test_split_is_drawn_in_styles_that_nobody_trained_on() -> None:
     def styles(split: str) -> list[Scene]:
         return [scene_of(split, index) for index in range(150)]  # type: ignore[arg-type]
 
-    trained, tested, fresh = [*styles("train"), *styles("validation")], styles("test"), styles("fresh")
+    trained, tested = [*styles("train"), *styles("validation")], styles("test")
+    fresh, further = styles("fresh"), styles("fresh2")
     for field in ("line", "ink", "head", "width", "hair"):
-        both = {getattr(one.style, field) for one in trained} & {getattr(one.style, field) for one in (*tested, *fresh)}
+        known = {getattr(one.style, field) for one in trained}
+        both = known & {getattr(one.style, field) for one in (*tested, *fresh, *further)}
         assert not both, field
     settling = styles("settling")
     for field in ("line", "ink", "head", "width", "hair", "background"):
-        others = {getattr(one.style, field, one.background) for one in (*trained, *tested, *fresh)}
+        others = {getattr(one.style, field, one.background) for one in (*trained, *tested, *fresh, *further)}
         assert not others & {getattr(one.style, field, one.background) for one in settling}, field
-    assert {one.background for one in trained} <= {*BACKGROUNDS, PATTERNS, ROWS}
+    assert {one.background for one in trained} <= {*BACKGROUNDS, PATTERNS, ROWS, THICKET}
     assert {one.background for one in tested} <= set(HELD_OUT_BACKGROUNDS)
     assert {one.background for one in fresh} == set(FRESH_BACKGROUNDS)
-    assert ROWS not in {one.background for one in styles("validation")}
+    assert {one.background for one in further} == set(FRESH2_BACKGROUNDS)
+    assert not {ROWS, THICKET} & {one.background for one in styles("validation")}
+    others = (*styles("validation"), *tested, *fresh, *further, *settling)
+    assert {one.style.strand for one in others} == {0.0} != {one.style.strand for one in styles("train")}
 
 
 def test_a_style_changes_pixels_and_no_truth() -> None:
