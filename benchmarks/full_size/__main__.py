@@ -34,7 +34,17 @@ def read_options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--scenarios", type=int, help="8 for the full size, 2 for nano")
     parser.add_argument("--seeds", type=int, help="4 for the full size, 2 for nano")
     parser.add_argument("--plain-images", type=int, help="plain images for each of two LoRA files; 8, or 1 for nano")
-    parser.add_argument("--profile", action="store_true", help="also print where the time of one batch goes")
+    parser.add_argument(
+        "--profile",
+        action="store_true",
+        help="also print where the time of one batch and of one swap goes, how much of it the card works, and every "
+        "wait of the card in the whole evaluation with what the processor did meanwhile",
+    )
+    parser.add_argument(
+        "--again",
+        action="store_true",
+        help="evaluate a second time with an empty data folder: what falls once in a process is then missing",
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", help="default: cuda for the full size, cpu for nano")
     parser.add_argument("--detectors", default="cpu", help="device that the detectors look on; default: cpu")

@@ -82,6 +82,7 @@ def measure_anima(options: Any, device: torch.device, detectors: Any, ceiling: f
                 folder / str(side),
                 flops,
                 options.profile,
+                options.again,
             )
             latents = torch.randn(1, 16, 1, side // 8, side // 8, device=device, dtype=dtype)
             row["vae_ms"] = vae_ms(parts["vae"], latents)
@@ -121,7 +122,15 @@ def measure_sdxl(options: Any, device: torch.device, detectors: Any, ceiling: fl
             suite = the_suite(side, options.scenarios, options.seeds, **generation)
             measured, flops, cell = plain[side]
             row = measure_ours(
-                generator, parts["unet"], detectors, suite, loras, folder / str(side), 2 * flops, options.profile
+                generator,
+                parts["unet"],
+                detectors,
+                suite,
+                loras,
+                folder / str(side),
+                2 * flops,
+                options.profile,
+                options.again,
             )
             latents = torch.randn(1, 4, side // 8, side // 8, device=device, dtype=parts["vae"].dtype)
             row["vae_ms"] = vae_ms(parts["vae"], latents)

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from benchmarks.full_size.timing import milliseconds, peak_gb, profile, reset_peak, wait, watched
+from benchmarks.full_size.profiling import profile_batch, profile_swap, read_ahead, said
+from benchmarks.full_size.recording import Record, recorded
+from benchmarks.full_size.timing import Busy, milliseconds, peak_gb, reset_peak, wait, watched
+from benchmarks.full_size.waiting import summarise
 from service.checkpoints import inspect_checkpoint
 from service.evaluations.asking import make_request
 from service.evaluations.executor import Detectors
@@ -38,6 +43,25 @@ class ReadyModels:
         return self._detectors
 
 
+@dataclass(frozen=True)
+class Evaluated:
+    """What came of a whole evaluation.
+
+    Attributes:
+        seconds: from the executor's start to its end.
+        images: how many were judged.
+        busy: how busy the GPU was.
+        pictures: the first ones of the last checkpoint.
+        waits: where the card waited, if that was recorded.
+    """
+
+    seconds: float
+    images: int
+    busy: Busy
+    pictures: list[Pixels]
+    waits: dict[str, Any] | None
+
+
 def measure_ours(
     generator: DiffusersGenerator[Any],
     denoiser: torch.nn.Module,
@@ -47,6 +71,7 @@ def measure_ours(
     folder: Path,
     flops: float,
     profiled: bool = False,
+    again: bool = False,
 ) -> dict[str, Any]:
     """A whole evaluation and its parts, once everything is compiled and the detectors have looked at a first batch.
 
@@ -58,7 +83,8 @@ def measure_ours(
         loras: files of one run.
         folder: for the data.
         flops: of one step of one image.
-        profiled: add where the time of one batch goes.
+        profiled: add where the time of the evaluation, of one batch and of one swap goes.
+        again: evaluate once more with nothing of the first time but the process, and add that.
     """
     device = generator._device
     requests = [ImageRequest(scenario.prompt, seed) for scenario, seed in suite.cells()]
@@ -74,42 +100,73 @@ def measure_ours(
 
     step_ms = _step_ms(generator, denoiser, batch)
     reset_peak(device)
-    space = Workspace(Settings(data_dir=folder / "data", image_format="webp"), ReadyModels(generator, detectors))
-    try:
-        checkpoints = [space.registry.register("run", inspect_checkpoint(lora)) for lora in loras]
-        asked = make_request(space.settings, suite, checkpoints, batch_size=generator.settings.batch_size)
-        evaluation = space.evaluations.start(asked)
-        started = time.perf_counter()
-        with watched(device) as busy:
-            space.executor.run(evaluation.id)
-        seconds = time.perf_counter() - started
-        progress = space.evaluations.state(evaluation.id).progress
-        stored = {
-            (image.epoch, image.scenario, image.seed): image.key for image in space.evaluations.images(evaluation)
-        }
-        cells = [(checkpoints[-1].epoch, scenario.name, seed) for scenario, seed in suite.cells()[: len(batch)]]
-        pictures = [space.images.load(str(stored[cell])) for cell in cells]
-    finally:
-        space.close()
-    assert progress.failed == 0, f"{progress.failed} images failed"
+    done = evaluate(generator, denoiser, detectors, suite, loras, folder, profiled)
     generator.use(loras[-1])
-    alike = _alike(pictures, [image.pixels for image in generator.generate(batch)])
-    spent = {"profile": profile(device, lambda: generator.generate(batch))} if profiled else {}
+    alike = _alike(done.pictures, [image.pixels for image in generator.generate(batch)])
+    spent: dict[str, Any] = {}
+    if profiled:
+        spent = said(lambda: profile_batch(generator, batch))
+        spent |= {"swap": said(lambda: profile_swap(generator, loras)), "waits": done.waits}
+    if again:
+        once_more = evaluate(generator, denoiser, detectors, suite, loras, folder / "again", profiled)
+        spent["again"] = {
+            "ours_ms": round(1000 * once_more.seconds / once_more.images, 1),
+            "gpu_busy": once_more.busy.share,
+        } | ({"waits": once_more.waits} if profiled else {})
     return {
         **spent,
-        "images": progress.judged,
-        "ours_ms": round(1000 * seconds / progress.judged, 1),
+        "images": done.images,
+        "ours_ms": round(1000 * done.seconds / done.images, 1),
         "batch_size": generator.settings.batch_size,
         "first_batch_s": round(first_s, 1),
         "transformer_step_ms": round(step_ms, 2),
         "transformer_tflops": round(flops / step_ms / 1e9, 1),
         "generate_ms": round(milliseconds(device, lambda: generator.generate(batch), 3) / len(batch), 1),
         "swap_ms": round(swap_ms(generator, loras), 2),
-        "gpu_busy": busy.share,
+        "gpu_busy": done.busy.share,
         "peak_gb": peak_gb(device),
         "bit_equal": _bit_equal(generator, batch),
         "evaluation_bit_equal": alike,
     }
+
+
+def evaluate(
+    generator: DiffusersGenerator[Any],
+    denoiser: torch.nn.Module,
+    detectors: Detectors,
+    suite: Suite,
+    loras: Sequence[Path],
+    folder: Path,
+    profiled: bool,
+) -> Evaluated:
+    """A whole evaluation by the service's own executor; arguments as for :func:`measure_ours`."""
+    device = generator._device
+    record = Record(device)
+    watching = recorded(record, generator, denoiser) if profiled else nullcontext()
+    space = Workspace(Settings(data_dir=folder / "data", image_format="webp"), ReadyModels(generator, detectors))
+    try:
+        checkpoints = [space.registry.register("run", inspect_checkpoint(lora)) for lora in loras]
+        asked = make_request(space.settings, suite, checkpoints, batch_size=generator.settings.batch_size)
+        evaluation = space.evaluations.start(asked)
+        with watched(device) as busy, watching:
+            wait(device)
+            record.start()
+            started = time.perf_counter()
+            space.executor.run(evaluation.id)
+            seconds = time.perf_counter() - started
+            record.stop()
+        progress = space.evaluations.state(evaluation.id).progress
+        stored = {
+            (image.epoch, image.scenario, image.seed): image.key for image in space.evaluations.images(evaluation)
+        }
+        first = suite.cells()[: generator.settings.batch_size]
+        cells = [(checkpoints[-1].epoch, scenario.name, seed) for scenario, seed in first]
+        pictures = [space.images.load(str(stored[cell])) for cell in cells]
+    finally:
+        space.close()
+    assert progress.failed == 0, f"{progress.failed} images failed"
+    waits = said(lambda: summarise(record)) if profiled else None
+    return Evaluated(seconds, progress.judged, busy, pictures, waits)
 
 
 def vae_ms(vae: Any, latents: torch.Tensor) -> float:
@@ -141,10 +198,7 @@ def swap_ms(generator: DiffusersGenerator[Any], loras: Sequence[Path]) -> float:
     """Milliseconds that generation stands still for a swap, the file having been read ahead."""
     durations = []
     for lora in [*loras, *loras][:6]:
-        generator.prefetch(lora)
-        assert generator._ahead is not None
-        generator._ahead[1].result()
-        wait(generator._device)
+        read_ahead(generator, lora)
         started = time.perf_counter()
         generator.use(lora)
         wait(generator._device)

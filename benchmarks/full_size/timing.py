@@ -83,21 +83,6 @@ def watched(device: torch.device) -> Iterator[Busy]:
         busy.samples = [float(line) for line in lines if line.isdigit()]
 
 
-def profile(device: torch.device, action: Callable[[], object], rows: int = 15) -> list[dict[str, Any]]:
-    """Where the time of one run of an action goes: the operations that take most of it on this device, in ms."""
-    kinds = [torch.profiler.ProfilerActivity.CPU]
-    on_gpu = device.type == "cuda"
-    with torch.profiler.profile(activities=[*kinds, *[torch.profiler.ProfilerActivity.CUDA] * on_gpu]) as recorded:
-        action()
-        wait(device)
-    spent = {
-        entry.key: (entry.self_device_time_total if on_gpu else entry.self_cpu_time_total, entry.count)
-        for entry in recorded.key_averages()
-    }
-    most = sorted(spent.items(), key=lambda item: -item[1][0])[:rows]
-    return [{"operation": name, "ms": round(micros / 1000, 1), "calls": calls} for name, (micros, calls) in most]
-
-
 def reset_peak(device: torch.device) -> None:
     """Start to measure memory anew."""
     if device.type == "cuda":
