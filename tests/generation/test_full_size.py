@@ -17,7 +17,7 @@ ASKED = ["plain_ms", "ours_ms", "ratio", "ceiling_tflops", "transformer_tflops",
 @pytest.mark.slow
 def test_the_whole_command_runs_on_a_cpu(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(
-        sys, "argv", ["full_size", "--size", "nano", "--steps", "2", "--batch", "2", "--profile", "--again", "--json"]
+        sys, "argv", ["full_size", "--size", "nano", "--steps", "2", "--batch", "2", "--profile", "--json"]
     )
     assert main() == 0
     result = json.loads(capsys.readouterr().out)
@@ -33,8 +33,7 @@ def test_the_whole_command_runs_on_a_cpu(monkeypatch: pytest.MonkeyPatch, capsys
         assert row["batch"]["card_ms"] is None
         assert row["swap"]["wall_ms"] >= row["swap"]["launched_ms"] > 0
         assert any("addmm" in each["operation"] for each in row["swap"]["on_processor"])
-        assert row["again"]["ours_ms"] > 0
-        assert len(row["waits"]["batches"]) == len(row["again"]["waits"]["batches"]) == 12 // row["batch_size"]
+        assert len(row["waits"]["batches"]) == 12 // row["batch_size"]
         # The same cell from diffusers' own pipeline and loader: the same noise, text, LoRA and sampler.
         assert row["grey_levels_from_plain"]["max"] <= 2
     checks = result["anima"]["checks"]
