@@ -25,7 +25,7 @@ from service.evaluations.ledger.repository import Judged, LeaseLost
 from service.evaluations.requests import EvaluationRequest
 from service.evaluations.rounds import next_rows
 from service.generation.images import changes_nothing
-from service.generation.port import Halving, ImageRequest, Launching, Pixels, Prefetching, Reading
+from service.generation.port import Foreseeing, Halving, ImageRequest, Launching, Pixels, Prefetching, Reading
 from service.generation.streams import take_own_stream
 from service.storage.checkpoints import CheckpointRegistry
 from service.storage.images import ImageStore
@@ -289,6 +289,9 @@ class _Work:
             self._unusable[contender.id] = error
             raise
         self._using = contender.id
+        if isinstance(self._generator, Foreseeing):
+            # All of them are read before the first picture; later on they are there.
+            self._generator.foresee([scenario.prompt for scenario in self._request.suite.scenarios])
         self._read_ahead(contender)
 
     def _read_ahead(self, contender: Contender) -> None:

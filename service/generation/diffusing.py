@@ -6,7 +6,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -16,7 +16,7 @@ import torch
 from service.checkpoints import Adapter, Folder, FoldReport, file_sha256, load_adapter
 from service.errors import Conflict
 from service.generation.cards import Card, choose_card
-from service.generation.errors import CardTooSmall, UnusableSettings
+from service.generation.errors import CardTooSmall, PromptTooLong, UnusableSettings
 from service.generation.images import invalid_reason
 from service.generation.placing import compile_blocks, is_large, place_models, read_ahead, visiting
 from service.generation.port import GENERATOR_VERSION, GeneratedImage, GenerationSettings, ImageRequest
@@ -194,6 +194,19 @@ class DiffusersGenerator(ABC, Generic[Text]):
             except torch.OutOfMemoryError as error:
                 self._halve(error)
         return lambda: [image for fetching, count in begun for image in fetched(fetching, count)]
+
+    def foresee(self, prompts: Sequence[str]) -> None:
+        """Encode prompts while nothing else is at work; what is wrong with one is told by :meth:`launch`.
+
+        Text models are launched layer by layer, and wait for the card several times. Between two batches the card would
+        stand still meanwhile, the longer as detectors share the interpreter then. Where the checkpoint in use trains a
+        text model nothing is encoded: others will not need it.
+        """
+        if self._texts is not self._control_texts:
+            return
+        for prompt in prompts:
+            with suppress(PromptTooLong):
+                self._text(prompt)
 
     @property
     def at_once(self) -> int:

@@ -89,6 +89,14 @@ class Prefetching(Protocol):
 
 
 @runtime_checkable
+class Foreseeing(Protocol):
+    """A generator that can read prompts before their pictures are asked for."""
+
+    def foresee(self, prompts: Sequence[str]) -> None:
+        """Read what will be asked for, if that holds for every checkpoint. What is wrong with one shows when it is."""
+
+
+@runtime_checkable
 class Halving(Protocol):
     """A generator that makes fewer images at once where the card's memory does not suffice."""
 

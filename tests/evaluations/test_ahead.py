@@ -5,11 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from service.evaluations.executor import Progress, Status
+from service.evaluations.executor import Detectors, Progress, Status
 from service.evaluations.local import _WAITING_FOR_DETECTORS
-from tests.evaluations.world import SmallModels, ask, open_space, register
+from service.evaluations.opening import OpenedModels
+from service.evaluations.requests import EvaluationRequest
+from service.generation.port import Generator
+from tests.evaluations.world import Brightness, SmallModels, ask, open_space, register, small_suite
 
 BATCHES = 6
 """Three contenders with six cells each, in batches of four."""
@@ -116,4 +119,32 @@ def test_a_generator_that_cannot_begin_ahead_is_used_too(tmp_path: Path, base: P
     evaluation = space.evaluations.start(ask(space, register(space, loras[:1])))
     assert space.executor.run(evaluation.id) is Status.FINISHED
     assert space.evaluations.state(evaluation.id).progress == Progress(12, 12, 12, 0)
+    space.close()
+
+
+class Noting(OpenedModels):
+    """The real generator, which notes when it reads a prompt and when it begins a batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.noted: list[str] = []
+
+    def generator(self, request: EvaluationRequest) -> Generator:
+        opened: Any = super().generator(request)
+        encode, batch = opened._encode, opened._batch
+        opened._encode = lambda prompt: self.noted.append(prompt) or encode(prompt)  # type: ignore[func-returns-value]
+        opened._batch = lambda wanted: self.noted.append("batch") or batch(wanted)  # type: ignore[func-returns-value]
+        return cast(Generator, opened)
+
+    def detectors(self, request: EvaluationRequest) -> Detectors:
+        return Brightness()
+
+
+def test_every_prompt_is_read_before_the_first_batch(tmp_path: Path, base: Path, loras: list[Path]) -> None:
+    models = Noting()
+    space = open_space(tmp_path / "data", base, models)
+    evaluation = space.evaluations.start(ask(space, register(space, loras)))
+    assert space.executor.run(evaluation.id) is Status.FINISHED
+    prompts = [scenario.prompt for scenario in small_suite().scenarios]
+    assert models.noted == [*prompts, *["batch"] * BATCHES]
     space.close()

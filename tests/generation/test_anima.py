@@ -20,6 +20,7 @@ from service.generation.anima import AnimaGenerator
 from service.generation.er_sde import FlowMatchERSDEScheduler, simple_schedule
 from service.generation.errors import PromptTooLong, UnusableBase, UnusableSettings
 from service.generation.images import NOT_A_NUMBER
+from service.generation.port import Foreseeing
 
 from .conftest import SMALL, WriteLora
 
@@ -232,6 +233,28 @@ def test_a_file_of_another_base_is_refused_and_nothing_is_made_of_it(generator: 
 def test_a_prompt_longer_than_the_conditioner_pads_to_is_refused(generator: AnimaGenerator) -> None:
     with pytest.raises(PromptTooLong, match="80 tokens"):
         generator.generate([REQUESTS[0], ImageRequest("1girl, " * 90, 1)])
+
+
+def test_prompts_read_ahead_are_not_read_again_and_one_that_is_too_long_is_told_when_it_is_asked_for(
+    generator: AnimaGenerator, write_lora: WriteLora
+) -> None:
+    expected = pixels(generator.generate(REQUESTS))
+    generator._control_texts.clear()
+    encoded: list[str] = []
+    encode = generator._encode
+    generator._encode = lambda prompt: encoded.append(prompt) or encode(prompt)  # type: ignore[method-assign,func-returns-value]
+    prompts = list(dict.fromkeys(request.prompt for request in REQUESTS))
+    assert isinstance(generator, Foreseeing)
+    generator.foresee([prompts[0], "1girl, " * 90, *prompts[1:]])
+    assert encoded == [prompts[0], "1girl, " * 90, *prompts[1:]]
+    assert np.array_equal(pixels(generator.generate(REQUESTS)), expected)
+    assert len(encoded) == len(prompts) + 1
+    with pytest.raises(PromptTooLong):
+        generator.generate([ImageRequest("1girl, " * 90, 1)])
+    # Of no use for the next one.
+    generator.use(write_lora(parts=("text_encoder",)))
+    generator.foresee(["something else"])
+    assert "something else" not in encoded
 
 
 def test_broken_weights_give_an_invalid_image(components: dict[str, Any]) -> None:
