@@ -16,11 +16,11 @@ from typing import Any
 
 import torch
 
-from service.checkpoints import Adapter
 from service.evaluations import local
 from service.evaluations.ledger import repository as ledger
 from service.generation import diffusing, placing
 from service.generation.diffusing import DiffusersGenerator
+from service.generation.sending import Staging
 from service.storage.checkpoints import CheckpointRegistry
 from service.storage.images import ImageStore
 
@@ -160,9 +160,9 @@ def recorded(record: Record, generator: DiffusersGenerator[Any], denoiser: torch
         (local._Work, "_detect", "detect"),
         (ledger, "finish_batch", "record findings"),
         # The one that reads ahead.
-        (diffusing, "read_ahead", "send the next file"),
+        (diffusing, "read_ahead", "read ahead"),
         (placing, "load_adapter", "read the next file"),
-        (Adapter, "pinned", "pin the next file"),
+        (Staging, "send", "send the next file"),
     )
     queued = ((generator, "_batch", "batch"), (generator, "use_adapter", "fold"), (generator, "_encode", "text"))
     with ExitStack() as stack:

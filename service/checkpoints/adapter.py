@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -55,9 +55,11 @@ class Adapter:
         same = all(one is other for one, other in zip(modules, self.modules, strict=True))
         return self if same else Adapter(self.path, modules, self.tensors)
 
-    def pinned(self) -> Adapter:
-        """The same adapter in pinned memory, from which a copy to the GPU does not wait for the CPU."""
-        return Adapter(self.path, tuple(module.pinned() for module in self.modules), self.tensors)
+    def with_factors(self, exchange: Callable[[list[torch.Tensor]], Sequence[torch.Tensor]]) -> Adapter:
+        """The same adapter with all its factors exchanged at once for others of the same values, in order."""
+        factors = iter(exchange([factor for module in self.modules for factor in module.factors.values()]))
+        modules = tuple(replace(each, factors={role: next(factors) for role in each.factors}) for each in self.modules)
+        return Adapter(self.path, modules, self.tensors)
 
 
 def load_adapter(path: Path, *, sha256: str | None = None) -> Adapter:

@@ -43,11 +43,6 @@ class AdapterModule:
         moved = {role: factor.to(device, non_blocking=True) for role, factor in self.factors.items()}
         return AdapterModule(self.layout, moved, self.scale, self.dora_of_base)
 
-    def pinned(self) -> AdapterModule:
-        """The same module with its factors in pinned memory."""
-        pinned = {role: factor.pin_memory() for role, factor in self.factors.items()}
-        return AdapterModule(self.layout, pinned, self.scale, self.dora_of_base)
-
 
 def add_difference(total: torch.Tensor, base: torch.Tensor, module: AdapterModule, strength: float) -> None:
     """Add ``strength`` times the module's weight difference to `total` in place.

@@ -20,7 +20,7 @@ from service.generation.errors import CardTooSmall, PromptTooLong, UnusableSetti
 from service.generation.images import invalid_reason
 from service.generation.placing import compile_blocks, is_large, place_models, read_ahead, visiting
 from service.generation.port import GENERATOR_VERSION, GeneratedImage, GenerationSettings, ImageRequest
-from service.generation.sending import Fetching
+from service.generation.sending import Fetching, Staging
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ class DiffusersGenerator(ABC, Generic[Text]):
         self._loader = ThreadPoolExecutor(1, "checkpoints")
         # A denoiser that waits in the computer's memory is folded there.
         sends = self._device.type == "cuda" and not self.card.streams
-        self._side = torch.cuda.Stream(self._device) if sends else None
+        self._staging = Staging(torch.cuda.Stream(self._device)) if sends else None
         self._ahead: tuple[Path, Future[Adapter]] | None = None
         self._folder = Folder(folded, keep_on_device=self.card.keeps_base)
         self._extra = [(load_adapter(path), scale) for path, scale in extra]
@@ -129,10 +129,10 @@ class DiffusersGenerator(ABC, Generic[Text]):
     def prefetch(self, checkpoint: Path) -> None:
         """Begin to read the checkpoint that comes next; on a GPU it is copied there while images are made."""
         after = None
-        if self._side is not None:
+        if self._staging is not None:
             after = torch.cuda.Event()
             after.record(torch.cuda.current_stream(self._device))
-        self._ahead = (checkpoint, self._loader.submit(read_ahead, checkpoint, self._side, after))
+        self._ahead = (checkpoint, self._loader.submit(read_ahead, checkpoint, self._staging, after))
 
     def _load(self, checkpoint: Path) -> Adapter:
         ahead, self._ahead = self._ahead, None

@@ -11,6 +11,7 @@ import torch
 
 from service.checkpoints import Adapter, load_adapter
 from service.generation.cards import Card
+from service.generation.sending import Staging
 
 WORTH_COMPILING = 300_000_000
 """Parameters from which compiling, which takes up to a minute, is won back within a small evaluation."""
@@ -73,25 +74,18 @@ def visiting(models: Sequence[torch.nn.Module], device: torch.device) -> Iterato
             model.to("cpu")
 
 
-def read_ahead(path: Path, side: torch.cuda.Stream | None = None, after: torch.cuda.Event | None = None) -> Adapter:
+def read_ahead(path: Path, staging: Staging | None = None, after: torch.cuda.Event | None = None) -> Adapter:
     """A checkpoint, ready to be folded: on a GPU already on the card, copied beside the work that goes on there.
 
     Args:
         path: the file.
-        side: the stream to copy on, where it will be folded on a GPU. Always the same one, so that each checkpoint
-            takes the memory of the last but one.
+        staging: what it goes through, where it will be folded on a GPU. Always the same one, with one stream, so that
+            each checkpoint takes the memory of the last but one.
         after: what the card must have done before that memory may be written: the fold of the last one.
     """
     adapter = load_adapter(path)
-    if side is None or after is None:
+    if staging is None:
         return adapter
-    pinned = adapter.pinned()
-    side.wait_event(after)
-    arrived = torch.cuda.Event(blocking=True)
-    with torch.cuda.stream(side):
-        placed = pinned.to(side.device)
-        arrived.record()
-    # From here on any stream may read it.
-    arrived.synchronize()
+    placed = adapter.with_factors(lambda factors: staging.send(factors, after))
     _ = placed.likeness  # worked out here, beside the work that goes on
     return placed

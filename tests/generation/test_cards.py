@@ -18,6 +18,7 @@ from service.generation.errors import UnusableSettings
 from service.generation.families import ANIMA
 from service.generation.placing import compile_blocks, read_ahead
 from service.generation.port import Prefetching
+from service.generation.sending import Staging
 
 from .conftest import SMALL, WriteLora
 
@@ -122,6 +123,17 @@ def test_a_checkpoint_read_ahead_is_the_same_and_errors_show_when_it_is_used(
     with pytest.raises(UnreadableCheckpoint):
         generator.use(broken)
     assert read_ahead(one).tensors == load_adapter(one).tensors
+
+
+def test_a_checkpoint_that_was_sent_makes_the_same_pictures(generator: AnimaGenerator, write_lora: WriteLora) -> None:
+    lora = write_lora("one", seed=1)
+    generator.use(lora)
+    expected = generator.generate(REQUESTS)
+    sent = read_ahead(lora, Staging(None, 1 << 12))
+    assert (sent.path, sent.tensors, sent.likeness) == (lora, load_adapter(lora).tensors, load_adapter(lora).likeness)
+    generator.use(None)
+    generator.use_adapter(sent)
+    assert all(np.array_equal(a.pixels, b.pixels) for a, b in zip(generator.generate(REQUESTS), expected, strict=True))
 
 
 def test_images_decoded_one_by_one_are_the_same(components: dict[str, Any], generator: AnimaGenerator) -> None:

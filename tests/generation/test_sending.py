@@ -9,7 +9,7 @@ from diffusers import FlowMatchEulerDiscreteScheduler
 from diffusers.utils.torch_utils import randn_tensor
 
 from service.generation.er_sde import simple_schedule
-from service.generation.sending import Fetching, SentEulerScheduler, all_finite, draw_noise, send
+from service.generation.sending import Fetching, SentEulerScheduler, Staging, all_finite, draw_noise, send
 from service.generation.streams import take_own_stream
 
 CPU = torch.device("cpu")
@@ -68,3 +68,31 @@ def test_on_a_gpu_a_thread_gets_its_own_stream_and_values_arrive() -> None:
     pixels, _ = Fetching(send(images, "cuda"), torch.ones(2, dtype=torch.bool, device="cuda")).wait()
     expected, _ = Fetching(images, torch.ones(2, dtype=torch.bool)).wait()
     assert np.array_equal(np.stack(pixels), np.stack(expected))
+
+
+@pytest.mark.parametrize("size", [512, 2048, 1 << 20])
+def test_files_go_through_a_small_piece_of_memory_and_come_out_the_same(size: int) -> None:
+    noise = torch.Generator().manual_seed(0)
+    tensors = [
+        torch.randn(37, 11, generator=noise).bfloat16(),
+        torch.tensor(4.0),
+        torch.randn(9, 300, generator=noise),
+        torch.empty(0, 5),
+        torch.randn(6, 8, generator=noise).half().t(),
+        torch.randn(7, generator=noise).to(torch.float8_e4m3fn),
+        torch.tensor([3, 4]),
+    ]
+    staging = Staging(None, size)
+    for _ in range(2):
+        sent = staging.send(tensors)
+        for one, other in zip(tensors, sent, strict=True):
+            assert (other.dtype, other.shape) == (one.dtype, one.shape)
+            assert torch.equal(
+                other.view(torch.uint8) if other.dtype.itemsize == 1 else other,
+                one.view(torch.uint8) if one.dtype.itemsize == 1 else one,
+            )
+            assert other.is_contiguous()
+        # As torch places tensors by themselves, so that the same kernels are picked.
+        assert all((each.data_ptr() - sent[0].data_ptr()) % 512 == 0 for each in sent if each.numel())
+        sent[0].zero_()
+    assert staging.send([]) == []
