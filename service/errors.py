@@ -79,6 +79,12 @@ class InvalidSuite(UnknownSuite):
         self.faults = tuple(faults)
 
 
+class UnreadableRequest(InvalidInput):
+    """A header says something that it cannot say."""
+
+    status = 400
+
+
 class KeyReused(InvalidInput):
     """An Idempotency-Key came with another request than the first time."""
 

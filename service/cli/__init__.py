@@ -16,7 +16,7 @@ class _Remarks(logging.Formatter):
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and leave the process: 0 done, 1 an error, 2 wrong usage, 130 interrupted.
+    """Run the command line and leave the process: 0 done, 1 an error, 2 wrong usage, 3 images missing, 130 interrupted.
 
     Args:
         arguments: what stands behind ``bleedcheck``; the process's own arguments by default.

@@ -48,8 +48,9 @@ Examples:
   bleedcheck serve
   bleedcheck doctor
 
-Exit codes: 0 it is done; 1 an error, told in one line on standard error; 2 wrong usage; 130 interrupted (an evaluation
-goes on with the same command). Add --debug to any command to see where an error comes from.""",
+Exit codes: 0 it is done; 1 an error, told in one line on standard error; 2 wrong usage; 3 there is an
+answer, but some of its images could not be made or judged; 130 interrupted. After 3 and 130 the same command goes on
+with what is left. Add --debug to any command to see where an error comes from.""",
 )
 app.add_typer(weights_app, name="weights")
 app.add_typer(suites.app, name="suite")
@@ -154,6 +155,7 @@ def evaluate(
 
     The same command goes on where it was interrupted, and reuses every image that exists. A long run is first looked at
     in its last fifth, with the hardest scenarios and eight seeds; --full takes everything, --plan says what it costs.
+    Where some images cannot be made or judged it answers from the others and ends with 3; the same command tries again.
 
     \b
     Examples:

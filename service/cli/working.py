@@ -42,6 +42,12 @@ class Stopped(BleedcheckError):
     exit_code = 130
 
 
+class Incomplete(BleedcheckError):
+    """There is an answer, but not all images that it should rest on."""
+
+    exit_code = 3
+
+
 def newest(space: Workspace, evaluation_id: str | None) -> str:
     """The evaluation with that id, or the newest one.
 
@@ -103,6 +109,7 @@ def answer(
 
     Raises:
         InvalidInput: there is no such use.
+        Incomplete: after the answer, if images are missing in it: a script must not take it for the whole.
     """
     ranking_arguments(request.suite, use)  # an unknown use is refused before hours of work, not after
     with redirect_stdout(sys.stderr):
@@ -121,6 +128,10 @@ def answer(
         print_json(result)
     else:
         print_answer(result, request)
+    if failed := state.progress.failed:
+        raise Incomplete(
+            f"{failed} of {state.progress.total} images could not be made or judged; the same command tries them again"
+        )
 
 
 def registered(space: Workspace, folder: Path, epochs: str | None, final_epoch: int | None) -> list[Checkpoint]:

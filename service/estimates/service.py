@@ -81,13 +81,13 @@ class EstimateService:
             made: what exists, whichever evaluation made it; ``None`` counts what one of the same plan has made.
         """
         existing = self._space.evaluations.find(planned_request(request, plan, measured))
-        there = self._space.evaluations.state(existing.id).progress.generated if existing else 0
+        own = there = self._space.evaluations.state(existing.id).progress.generated if existing else 0
         if made is not None:
             parts = (None, *(each.id for each in plan.checkpoints))
             there = sum((part, *cell) in made for part in parts for cell in _names(plan.suite))
         if existing and plan.budget is not None and existing.status == Status.FINISHED:
             plan = replace(plan, budget=there)  # it was decided for less
-        is_begun = existing is not None and existing.status != Status.FINISHED and there > 0
+        is_begun = existing is not None and existing.status != Status.FINISHED and own > 0
         self._space.settings.data_dir.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(self._space.settings.data_dir).free
         return Estimate(plan, measured, there, free, price, is_begun)

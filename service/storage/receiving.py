@@ -11,6 +11,7 @@ from service.errors import InvalidInput
 from service.evaluations.workspace import Workspace
 from service.storage.schemas import PathIn
 from service.storage.uploads import FORM_MARGIN_BYTES, FormFile, raw_body
+from service.web.limits import declared_bytes
 
 _MAX_JSON_BYTES = 64 << 10
 
@@ -35,8 +36,7 @@ async def from_body(
     if filename is None:
         raise InvalidInput("say the file's name: POST …/checkpoints?filename=keikana_v2_epoch148.safetensors")
     limit = space.settings.max_upload_bytes
-    declared = request.headers.get("content-length", "")
-    size = int(declared) if declared.isdigit() else None
+    size = declared_bytes(request.headers)
     base = space.settings.whole_base
     with await run_in_threadpool(space.registry.arrival, run, filename, limit, size=size, base=base) as arrival:
         async for chunk in raw_body(request, limit):

@@ -10,6 +10,7 @@ from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from service.errors import InvalidInput, TooLarge
+from service.web.limits import declared_bytes
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
@@ -24,9 +25,10 @@ async def raw_body(request: Request, limit: int) -> AsyncIterator[bytes]:
 
     Raises:
         TooLarge: it says that it is larger than ``limit`` bytes, or turns out to be.
+        UnreadableRequest: it says no size that can be read.
     """
-    declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > limit:
+    declared = declared_bytes(request.headers)
+    if declared is not None and declared > limit:
         raise _too_large(limit)
     seen = 0
     async for chunk in request.stream():

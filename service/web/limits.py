@@ -8,15 +8,32 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.errors import TooLarge
+from service.errors import TooLarge, UnreadableRequest
 from service.web.problems import answer_to
 
 COUNTED_ELSEWHERE = re.compile(r"/v1/runs/[^/]+/(checkpoints|uploads(/[^/]+)?)")
 """Addresses that take whole files: they count with a limit of their own while they write."""
 
 
+_BYTES = re.compile(r"[0-9]{1,18}")
+
+
+def declared_bytes(headers: Headers) -> int | None:
+    """How many bytes a body is said to have; ``None`` if nothing is said.
+
+    Raises:
+        UnreadableRequest: what is said is no number of bytes.
+    """
+    said = headers.get("content-length")
+    if said is None:
+        return None
+    if _BYTES.fullmatch(said) is None:
+        raise UnreadableRequest("the Content-Length is no number of bytes; leave it to the HTTP client")
+    return int(said)
+
+
 class BodyLimit:
-    """ASGI middleware that refuses larger bodies, whether or not they say their size."""
+    """ASGI middleware that refuses larger bodies, whether or not they say their size, and sizes that are none."""
 
     def __init__(self, app: ASGIApp, limit: int) -> None:
         self._app = app
@@ -24,11 +41,18 @@ class BodyLimit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let one request through with its body counted."""
-        if scope["type"] != "http" or COUNTED_ELSEWHERE.fullmatch(scope["path"]):
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        declared = Headers(scope=scope).get("content-length", "")
-        if declared.isdigit() and int(declared) > self._limit:
+        try:
+            declared = declared_bytes(Headers(scope=scope))
+        except UnreadableRequest as error:
+            await answer_to(error, scope)(scope, receive, send)
+            return
+        if COUNTED_ELSEWHERE.fullmatch(scope["path"]):
+            await self._app(scope, receive, send)
+            return
+        if declared is not None and declared > self._limit:
             await answer_to(TooLarge(self._told), scope)(scope, receive, send)
             return
         seen = 0

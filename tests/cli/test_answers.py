@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from service.cli import working
-from service.cli.working import answer, chosen_suite, registered
+from service.cli.working import Incomplete, answer, chosen_suite, registered
 from service.errors import BleedcheckError
 from service.evaluations.asking import make_request
 from service.evaluations.executor import Detectors, Progress
@@ -36,6 +36,15 @@ class Interrupted(Brightness):
 
     def spec(self) -> dict[str, Any]:
         raise KeyboardInterrupt
+
+
+class Choking(Brightness):
+    """Cannot look at pictures of one alone."""
+
+    def detect(self, images: Any, expectations: Any) -> Any:
+        if any(len(wanted.cast) == 1 for wanted in expectations):
+            raise RuntimeError("out of memory")
+        return super().detect(images, expectations)
 
 
 class NoModels(SmallModels):
@@ -118,6 +127,23 @@ def test_interrupted_it_says_how_to_go_on(tmp_path: Path, base: Path, folder: Pa
         answer(space, ask(space, folder), as_json=True)
     assert len(space.evaluations.waiting()) == 1
     space.close()
+
+
+def test_an_answer_with_images_missing_is_given_and_ends_with_3(
+    tmp_path: Path, base: Path, folder: Path, capsys: Captured
+) -> None:
+    space = open_space(tmp_path / "data", base, SmallModels(Choking()))
+    with pytest.raises(Incomplete, match=r"^\d+ of 16 images could not be made or judged; the same command") as told:
+        answer(space, ask(space, folder), as_json=True)
+    space.close()
+    assert told.value.exit_code == 3
+    result = json.loads(capsys.readouterr().out)
+    assert result["failed"] == int(str(told.value).split()[0]) > 0
+    assert result["leaderboard"]
+    mended = open_space(tmp_path / "data", base, SmallModels())
+    answer(mended, ask(mended, folder), as_json=True)
+    assert json.loads(capsys.readouterr().out)["failed"] == 0
+    mended.close()
 
 
 def test_a_final_file_without_an_epoch_is_mentioned(space: Workspace, folder: Path, capsys: Captured) -> None:

@@ -33,7 +33,8 @@ def pictures(folder: Path) -> list[Path]:
 
 
 @pytest.mark.slow
-def test_pictures_made_elsewhere_are_judged_and_ranked(tmp_path: Path) -> None:
+@pytest.mark.parametrize("missing", [None, "kk8-hug-13.png"])
+def test_pictures_made_elsewhere_are_judged_and_ranked(tmp_path: Path, missing: str | None) -> None:
     (tmp_path / "suite.yaml").write_text(SUITE)
     rng = np.random.default_rng(0)
     rows = ["file,run,epoch,scenario,seed"]
@@ -43,16 +44,18 @@ def test_pictures_made_elsewhere_are_judged_and_ranked(tmp_path: Path) -> None:
                 name = f"{run}{epoch}-{scenario}-{seed}.png"
                 (tmp_path / "grid").mkdir(exist_ok=True)
                 Image.fromarray(rng.integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(tmp_path / "grid" / name)
-                rows.append(f"{name},{run},{epoch},{scenario},{seed}")
+                if name != missing:
+                    rows.append(f"{name},{run},{epoch},{scenario},{seed}")
     (tmp_path / "grid" / "images.csv").write_text("\n".join(rows))
     asked = ["evaluate", "--images", tmp_path / "grid", "--suite", tmp_path / "suite.yaml"]
     process = bleedcheck(*asked, "--data-dir", tmp_path / "data", "--json")
     out, err = process.communicate(timeout=300)
-    assert process.returncode == 0, err
+    assert process.returncode == (3 if missing else 0), err
+    assert ("1 of 18 images could not be made or judged" in err) == bool(missing)
     board = json.loads(out)
     assert {(row["run"], row["epoch"]) for row in board["leaderboard"]} == {("kk", 4), ("kk", 8)}
     assert board["control"]["images"] == 6
-    assert board["problems"] == []
+    assert len(board["problems"]) == bool(missing)
     assert Path(board["report"]).is_file()
 
 

@@ -146,6 +146,25 @@ def test_with_a_limit_of_time_what_was_begun_is_gone_on_with(space: Workspace, l
     assert service.choose(request, checkpoints, full=True, max_hours=100.0)[0].plan.name == "full"
 
 
+def test_images_of_another_plan_begin_nothing(space: Workspace, loras: Path) -> None:
+    checkpoints = registered(space, loras, None, None)
+    whole = make_request(space.settings, small_suite(), checkpoints)
+    part = whole.model_copy(update={"suite": whole.suite.model_copy(update={"seeds": whole.suite.seeds[:1]})})
+    answer(space, part, as_json=True)
+    first, *_ = EstimateService(space).choose(whole, checkpoints)
+    planned_only = space.evaluations.start(planned_request(whole, first.plan, first.measured))
+    estimate, *_ = EstimateService(space).choose(whole, checkpoints)
+    assert (estimate.there, estimate.is_begun) == (6, False)
+
+    def stop(progress: Progress) -> None:
+        if progress.generated:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        space.executor.run(planned_only.id, stop)
+    assert EstimateService(space).choose(whole, checkpoints)[0].is_begun
+
+
 def test_the_plan_is_printed_and_nothing_is_started(
     space: Workspace, loras: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -49,6 +49,15 @@ def test_bodies_have_a_limit(client: TestClient, declared: bool) -> None:
     assert answer.headers["content-type"] == "application/problem+json"
 
 
+@pytest.mark.parametrize("said", ["\u00b2", "12x", "-1", "+5", "1_000", "", "9" * 30])
+@pytest.mark.parametrize("address", ["/v1/suites", "/v1/runs/kk/checkpoints?filename=kk_epoch4.safetensors"])
+def test_a_size_that_is_none_is_refused(client: TestClient, said: str, address: str) -> None:
+    answer = client.post(address, content=b"{}", headers={"content-length": said.encode("latin-1")})
+    assert answer.status_code == 400
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert "Content-Length" in answer.json()["detail"]
+
+
 def post(client: TestClient, key: str, text: str = SUITE, address: str = "/v1/suites") -> Any:
     return client.post(address, json={"text": text}, headers={"idempotency-key": key})
 
