@@ -301,9 +301,9 @@ def _workshop(image: Picture, rng: np.random.Generator) -> None:
     bench = int(n * rng.uniform(0.66, 0.74))
     image[:bench] = _jitter(rng, (206, 178, 140), 20)
     hole = int(n * rng.uniform(0.03, 0.045))
-    for y in range(hole // 2, bench, hole):
-        for x in range(hole // 2, n, hole):
-            cv2.circle(image, (x, y), max(1, n // 250), (150, 120, 90), -1, cv2.LINE_AA)
+    for row in range(hole // 2, bench, hole):
+        for column in range(hole // 2, n, hole):
+            cv2.circle(image, (column, row), max(1, n // 250), (150, 120, 90), -1, cv2.LINE_AA)
     for top in (n * rng.uniform(0.02, 0.06), n * rng.uniform(0.28, 0.36)):
         x = n * rng.uniform(0.0, 0.06)
         while x < n:

@@ -325,7 +325,7 @@ def _rays(image: Picture, crowns: Sequence[Crown], rng: np.random.Generator) -> 
         cv2.fillPoly(image, points, colors[k % len(colors)], cv2.LINE_AA)
         if line:
             cv2.polylines(image, points, True, shade(colors[0], 0.5), line, cv2.LINE_AA)
-    for _ in range(int(rng.choice((0, 0, rng.integers(2, 10))))):
+    for _ in range(int(rng.integers(2, 10)) if rng.random() < 1 / 3 else 0):
         at_x, at_y, around = _behind(crowns, n, rng)
         spot, size = np.array([at_x, at_y]) + rng.normal(0, 1.4, 2) * around, around * rng.uniform(0.1, 0.5)
         turn = np.linspace(0, 2 * np.pi, 8, endpoint=False)
