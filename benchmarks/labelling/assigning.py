@@ -76,14 +76,19 @@ def _ways(label: Row, side: str, expectation: Expectation) -> Iterator[Mapping[s
 
 
 def _possible(attribute: str, answer: str, expectation: Expectation) -> list[str]:
-    """What an answer may mean: itself, or of what is left open each word that one of the cast owns, or nobody's."""
+    """What an answer may mean: itself, or of what is left open each word that one of the cast owns, or nobody's.
+
+    Of words that the same characters own one is enough.
+    """
     owned = {word for character in expectation.cast for word in character.attributes.values(attribute)}
     if answer == UNSURE:
-        nobodys = set() if owned >= set(HAIR_LENGTHS) else {_NOBODYS}
-        return sorted(owned | nobodys)
-    if (attribute, answer) == ("outfit", "other"):
-        return sorted(owned - set(OUTFITS) | {_NOBODYS})
-    return [answer]
+        words = owned if owned >= set(HAIR_LENGTHS) else owned | {_NOBODYS}
+    elif (attribute, answer) == ("outfit", "other"):
+        words = owned - set(OUTFITS) | {_NOBODYS}
+    else:
+        return [answer]
+    owners = {word: tuple(word in c.attributes.values(attribute) for c in expectation.cast) for word in words}
+    return sorted({whose: word for word, whose in sorted(owners.items())}.values())
 
 
 def kei_by_matches(context: Context) -> str | None:
