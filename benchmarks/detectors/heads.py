@@ -26,17 +26,18 @@ ATTRIBUTES = {
 }
 # Side in pixels of the window around a head of somebody far away.
 _SMALL_WINDOW = 100.0
-# How often the strand in the mask is made to say nothing about the strand in the picture, and how often somebody
-# else's is in its place then.
-_SCRUBBED, _FOREIGN = 0.7, 0.6
 _MOTION = Motion(zoom=0.15, shift=0.06, turn=0.2)
 _SIZES = {"nano": (8, 12, 16), "shipped": (24, 48, 80, 112, 128)}
 _SKIN, _HAIR, _AHOGE, _RIBBON, _OTHER_HAIR, _OTHER_AHOGE = range(1, len(HEAD_PARTS))
 
 
 def build(size: str = "shipped") -> UNet:
-    """The network with random weights. Inputs: colours and the mask of the person whose head it is."""
-    return UNet(_SIZES[size], len(HEAD_PARTS), ATTRIBUTES, inputs=4)
+    """The network with random weights. Inputs: colours alone; whose head is asked about is the one in the middle.
+
+    It is not shown the person's mask: masks of the truth hold the strand, so the network believed them instead of
+    looking, and the segmentation network takes a thin thing behind a head, or another's strand, for hers.
+    """
+    return UNet(_SIZES[size], len(HEAD_PARTS), ATTRIBUTES)
 
 
 def windows_of(boxes: Tensor) -> Tensor:
@@ -71,32 +72,6 @@ def blur_mask(mask: Tensor) -> Tensor:
     threshold = 0.3 + 0.4 * torch.rand(len(mask), 1, 1, 1, device=mask.device)
     coarse = functional.interpolate((small > threshold).float(), mask.shape[-2:], mode="bilinear", align_corners=False)
     return (coarse > 0.5).float()
-
-
-def masks_of(labels: Tensor, owner: Tensor, windows: Tensor) -> Tensor:
-    """Person masks (M, 1, HEAD_SIZE, HEAD_SIZE) as they come with the windows (M, 3), in which a strand proves nothing.
-
-    The segmentation network takes a thin thing behind a head for a strand, or overlooks one before thin things. If
-    masks of the truth always had the strand, the head network would believe them instead of looking: with the mask of
-    an owner it called an ahoge on one of four heads that had none. So in most masks the own strand is left out, and
-    often another head's is put in. Of some heads there is no mask at all.
-
-    Args:
-        labels: label maps (M, 1, H, W).
-        owner: whose head each window shows (M,).
-        windows: centre and side in pixels.
-    """
-    count, device = len(owner), labels.device
-    each = torch.arange(count, device=device)
-    own = (labels // 16) == (owner + 1)[:, None, None, None]
-    strand = own & (labels % 16 == PART_CODES["ahoge"])
-    scrubbed = torch.rand(count, 1, 1, 1, device=device) < _SCRUBBED
-    masks = cut(blur_mask((own & ~(strand & scrubbed)).float()), each, windows, HEAD_SIZE)
-    foreign = cut(blur_mask(strand.float()), each, windows, HEAD_SIZE)[torch.randperm(count, device=device)]
-    masks = torch.where(
-        scrubbed & (torch.rand_like(masks[:, :, :1, :1]) < _FOREIGN), torch.maximum(masks, foreign), masks
-    )
-    return masks * (torch.rand(count, 1, 1, 1, device=device) > 0.1)
 
 
 def hard_shares(boxes: Tensor, thin: Tensor) -> Tensor:
@@ -134,7 +109,7 @@ class Objective:
         self.shares = hard_shares(drawings.head_boxes(every), drawings.tensors["scenes"][:, 3] > 0)
 
     def crops(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Inputs (M, 4, S, S), part classes (M, S, S), owner (M,) and picture index (M,)."""
+        """Inputs (M, 3, S, S), part classes (M, S, S), owner (M,) and picture index (M,)."""
         index = self.drawings.pick(self.pictures, self.generator, self.shares)
         warp = Warp.random(len(index), SIDE, self.drawings.device, _MOTION)
         pictures = degrade(warp.colors(self.drawings.images(index, soften=0.4)))
@@ -149,8 +124,7 @@ class Objective:
         side = (chosen[:, 2:] - chosen[:, :2]).amax(1, keepdim=True)
         chosen = chosen + torch.randn(len(chosen), 4, device=chosen.device) * side * 0.035
         windows = windows_of(chosen)
-        masks = masks_of(labels[picture], owner, windows)
-        inputs = torch.cat([normalise(cut(pictures, picture, windows, HEAD_SIZE)), masks], 1)
+        inputs = normalise(cut(pictures, picture, windows, HEAD_SIZE))
         cut_labels = cut(labels, picture, windows, HEAD_SIZE, "nearest")
         return inputs, parts_of(cut_labels, owner), owner, index[picture]
 
@@ -179,4 +153,4 @@ def save(path: Path, network: UNet, notes: dict[str, Any]) -> None:
     save_weights(path, network.state_dict(), meta)
 
 
-__all__ = ["ATTRIBUTES", "FIELDS", "Objective", "blur_mask", "build", "masks_of", "parts_of", "save", "windows_of"]
+__all__ = ["ATTRIBUTES", "FIELDS", "Objective", "blur_mask", "build", "parts_of", "save", "windows_of"]

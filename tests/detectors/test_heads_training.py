@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 
-from benchmarks.detectors.heads import hard_shares, masks_of
+from benchmarks.detectors.heads import Objective, build, hard_shares, save
 from benchmarks.detectors.sampling import scene_of
 from benchmarks.detectors.store import Drawings
-from benchmarks.detectors.truths import PART_CODES
 from benchmarks.miniature.scenes import ROWS, THICKET
+from detectors.crops import HEAD_SIZE
+from detectors.networks import load_unet
+from detectors.vocabulary import AHOGE_STATES, HEAD_PARTS
 
 
 def test_crowded_small_and_thin_ones_are_taken_more_often() -> None:
@@ -24,17 +28,16 @@ def test_the_store_knows_what_stands_before_thin_things(drawings: Drawings) -> N
     assert len(set(thin)) == 2
 
 
-def test_a_strand_in_a_mask_says_nothing_about_a_strand_in_the_picture() -> None:
+def test_training_makes_a_file_that_takes_colours_alone(drawings: Drawings, tmp_path: Path) -> None:
     torch.manual_seed(0)
-    count = 400
-    labels = torch.zeros(count, 1, 128, 128)
-    labels[:, :, 60:110, 40:90] = 16 + PART_CODES["hair"]
-    labels[::2, :, 20:60, 60:70] = 16 + PART_CODES["ahoge"]
-    windows = torch.tensor([[64.0, 64.0, 128.0]]).expand(count, 3)
-    masks = masks_of(labels, torch.zeros(count, dtype=torch.long), windows)
-    there = masks[:, 0, 80:100, 50:80].mean((1, 2)) > 0.9
-    strand = masks[:, 0, 25:50, 62:68].mean((1, 2)) > 0.5
-    assert 0.84 < float(there.float().mean()) < 0.96
-    owners, others = strand[::2].float().mean(), strand[1::2].float().mean()
-    assert 0.3 < float(owners) < 0.7
-    assert 0.1 < float(others) < 0.35
+    network, objective = build("nano"), Objective(drawings, 4)
+    inputs, parts, owner, index = objective.crops()
+    assert inputs.shape[1:] == (3, HEAD_SIZE, HEAD_SIZE)
+    assert len(inputs) == len(parts) == len(owner) == len(index) <= 4
+    losses = objective(network)
+    sum(losses.values()).backward()
+    assert all(torch.isfinite(p.grad).all() for p in network.parameters() if p.grad is not None)
+    save(tmp_path / "heads.safetensors", network, {})
+    maps, answers = load_unet(tmp_path / "heads.safetensors", "cpu")[0](inputs)
+    assert maps.shape == (len(inputs), len(HEAD_PARTS), HEAD_SIZE, HEAD_SIZE)
+    assert answers["ahoge"].shape == (len(inputs), len(AHOGE_STATES))
