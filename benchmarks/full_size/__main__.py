@@ -45,6 +45,12 @@ def read_options(arguments: list[str] | None = None) -> argparse.Namespace:
         action="store_true",
         help="evaluate a second time with an empty data folder: what falls once in a process is then missing",
     )
+    parser.add_argument(
+        "--taken",
+        type=float,
+        default=0.0,
+        help="GiB that others hold of each card of the part cards, whose settings then go by what is left; default: 0",
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", help="default: cuda for the full size, cpu for nano")
     parser.add_argument("--detectors", default="cpu", help="device that the detectors look on; default: cpu")

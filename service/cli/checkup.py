@@ -7,10 +7,13 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from importlib import metadata
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from service.errors import KNOWN
 from service.settings import IMAGES_PREFIX, Settings
+
+if TYPE_CHECKING:
+    from service.generation.bases import Found
 
 _LIBRARIES = (
     "torch",
@@ -131,9 +134,22 @@ def _base(settings: Settings) -> Iterator[Sign]:
         f"{base} at {found.source}" if isinstance(found, Base) else f"{base}: {family_of(found).title}, files complete"
     )
     yield Sign("base model", "ok", where)
+    yield from _card(settings, found)
     for notice in (licence_notice(base, found), rounding_notice(found)):
         if notice:
             yield Sign("licence" if notice == licence_notice(base, found) else "base model", "note", notice)
+
+
+def _card(settings: Settings, found: Found) -> Iterator[Sign]:
+    from service.generation.cards import has_gpu
+    from service.generation.opening import card_told
+
+    if not has_gpu(settings.device):
+        return
+    told, is_taken = card_told(found, card=settings.card, device=settings.device, dtype=settings.dtype)
+    chosen = settings.card == "auto" and is_taken
+    cure = "close what else holds the card's memory, and larger settings count again" if chosen else ""
+    yield Sign("card", "note" if chosen else "ok", told, cure)
 
 
 def _comfyui(settings: Settings) -> Sign:

@@ -178,7 +178,7 @@ def evaluate(
     from service.cli.planning import PlanOptions, planned
     from service.cli.printing import say
     from service.cli.working import answer, chosen_suite, opened, registered
-    from service.evaluations.asking import make_request, until_what
+    from service.evaluations.asking import as_before, make_request, until_what
     from service.evaluations.ranked_by import ranking_arguments
 
     settings: dict[str, Any] = {"base": base, "device": device, "dtype": dtype, "detector_profile": profile}
@@ -215,6 +215,7 @@ def evaluate(
             until=until_what(until),
             max_images=max_images,
         )
+        request = as_before(space, request)
         ranking_arguments(wanted, use)  # an unknown use is refused before anything is measured or made
         options = PlanOptions(plan, full, max_hours, price, all_epochs=epochs is not None, all_seeds=seeds is not None)
         chosen = planned(space, request, checkpoints, options, as_json=json)

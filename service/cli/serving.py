@@ -155,6 +155,8 @@ def doctor(
     vae: Vae = None,
     tokenizers: Tokenizers = None,
     workflow: Workflow = None,
+    device: Device = None,
+    card: Card = None,
     profile: Profile = None,
     data_dir: DataDir = None,
     json: Json = False,
@@ -178,6 +180,8 @@ def doctor(
         vae=vae,
         tokenizers=tokenizers,
         workflow=workflow,
+        device=device,
+        card=card,
         detector_profile=profile,
     )
     findings = examine(settings)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from service.database.models import Checkpoint, Evaluation
 from service.errors import Conflict
-from service.evaluations.asking import make_request
+from service.evaluations.asking import as_before, make_request
 from service.evaluations.requests import EvaluationRequest
 from service.evaluations.workspace import Workspace
 
@@ -17,7 +17,7 @@ def score_arrival(space: Workspace, checkpoint: Checkpoint, suite_name: str) -> 
     Raises:
         UnknownSuite: there is no such suite.
     """
-    asked = make_request(space.settings, space.library.suite(suite_name), [checkpoint])
+    asked = as_before(space, make_request(space.settings, space.library.suite(suite_name), [checkpoint]))
     for evaluation in _of_same_run(space, checkpoint):
         begun = EvaluationRequest.restore(evaluation.request)
         if checkpoint.id in begun.checkpoints and _alike(begun, asked):
@@ -40,6 +40,6 @@ def _of_same_run(space: Workspace, checkpoint: Checkpoint) -> list[Evaluation]:
 
 def _alike(one: EvaluationRequest, other: EvaluationRequest) -> bool:
     """Whether two requests differ in nothing but their checkpoints."""
-    apart = {"checkpoints", "suite"}
+    apart = {"checkpoints", "suite", "batch_chosen"}
     same_suite = one.suite.content_hash == other.suite.content_hash
     return same_suite and one.model_dump(exclude=apart) == other.model_dump(exclude=apart)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from detectors.calibration import load
 from service.checkpoints.recognising import recognise_file
 from service.database.models import Checkpoint
 from service.errors import InvalidInput, NotFound, UnmappedKeys
+from service.evaluations import repository as evaluation_rows
 from service.evaluations.requests import EvaluationRequest, ExtraLora, parse_clip, parse_extra
 from service.evaluations.workspace import Workspace
 from service.generation import fitting_batch
-from service.generation.cards import CPU_BATCH
+from service.generation.cards import CPU_BATCH, has_gpu
 from service.generation.comfyui import is_comfyui
 from service.generation.original import is_single_file, lora_folder, whole_paths
 from service.generation.port import GenerationSettings
@@ -25,6 +27,8 @@ from service.suites import Suite, parse_suite
 
 if TYPE_CHECKING:
     from service.evaluations.schemas import EvaluationIn  # the command line does without FastAPI
+
+logger = logging.getLogger(__name__)
 
 
 def select_checkpoints(
@@ -148,7 +152,7 @@ def asked_for(space: Workspace, wanted: EvaluationIn) -> tuple[EvaluationRequest
         until=wanted.until,
         max_images=wanted.max_images,
     )
-    return request, chosen
+    return as_before(space, request), chosen
 
 
 def make_request(
@@ -173,6 +177,7 @@ def make_request(
     base = _whole_path(settings.whole_base)
     extra = tuple(parse_extra(text, lora_folder(base)) for text in settings.extra_loras)
     _require_same_model(base, extra)
+    batch_chosen = batch_size is None and settings.card == "auto"
     if batch_size is None:
         batch_size = _fitting_batch(settings, suite, base)
     weights = settings.detector_weights
@@ -187,6 +192,7 @@ def make_request(
         device=settings.device,
         dtype=settings.dtype,
         batch_size=batch_size,
+        batch_chosen=batch_chosen,
         until=until,
         max_images=max_images,
         detector_profile=settings.detector_profile,
@@ -194,6 +200,43 @@ def make_request(
         calibration=calibrated.to_json() if calibrated else None,
         detector_clip=clip,
     )
+
+
+def as_before(space: Workspace, request: EvaluationRequest) -> EvaluationRequest:
+    """The request with the batch size that the last evaluation alike chose on this card, if none was asked for.
+
+    What is free of a card changes. Batches of another size make slightly other pictures, under other keys: to take what
+    fits now would begin an evaluation anew that could go on, and make pictures again that exist.
+
+    Args:
+        space: where the earlier evaluations are.
+        request: as :func:`make_request` makes it.
+    """
+    if not request.batch_chosen or not has_gpu(request.device):
+        return request
+    from service.generation.diffusing import device_class, pick_device
+
+    here = device_class(pick_device(request.device))
+    wanted = _pictured(request.model_dump(mode="json"))
+    with space.database.reading() as session:
+        evaluations = evaluation_rows.list_all(session)
+    for each in evaluations:
+        on_it = each.fingerprint is None or each.fingerprint.get("device") == here
+        if on_it and each.request.get("batch_chosen") and _pictured(each.request) == wanted:
+            before = int(each.request["batch_size"])
+            if before != request.batch_size:
+                logger.warning(
+                    "%d pictures are made at once, as before; what is free of the card now suggests %d, and "
+                    "--batch-size %d would make all of them anew",
+                    before, request.batch_size, request.batch_size,
+                )  # fmt: skip
+            return request.model_copy(update={"batch_size": before})
+    return request
+
+
+def _pictured(request: dict[str, Any]) -> list[Any]:
+    """What of a request, as plain JSON values, decides how its pictures are made, besides their prompts and seeds."""
+    return [request["suite"]["generation"], *(request.get(name) for name in ("base", "extra", "device", "dtype"))]
 
 
 def _require_same_model(base: str, extra: Sequence[ExtraLora]) -> None:

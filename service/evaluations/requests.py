@@ -65,6 +65,9 @@ class EvaluationRequest(BaseModel):
     device: str = "auto"
     dtype: str = "auto"
     batch_size: int = Field(4, ge=1, le=256)
+    batch_chosen: bool = Field(
+        False, description="It is what fitted here when nothing was said; the request is no other one."
+    )
     detector_profile: str = "miniature"
     detector_weights: str | None = None
     calibration: dict[str, Any] | None = None
@@ -84,13 +87,13 @@ class EvaluationRequest(BaseModel):
         It is cheap, and conservative: where something might matter it counts. A new evaluation costs nothing, because
         its images and findings have keys of their own and are found again.
         """
-        asked = self.model_dump(mode="json", exclude={"suite"})
+        asked = self.model_dump(mode="json", exclude={"suite", "batch_chosen"})
         return digest([asked, self.suite.content_hash, _base_mark(self.base), _weights_mark(self), _machine_mark()])
 
     @property
     def speed_key(self) -> str:
         """Hash of what decides how long an image takes: base, settings, detectors and libraries, not which images."""
-        grid = {"suite", "checkpoints", "scale", "until", "max_images"}
+        grid = {"suite", "checkpoints", "scale", "until", "max_images", "batch_chosen"}
         asked = self.model_dump(mode="json", exclude=grid)
         settings = self.suite.generation.model_dump(mode="json")
         return digest([asked, settings, _base_mark(self.base), _weights_mark(self), _machine_mark()])

@@ -18,7 +18,7 @@ from service.errors import Conflict
 from service.generation.cards import Card, choose_card
 from service.generation.errors import CardTooSmall, PromptTooLong, UnusableSettings
 from service.generation.images import invalid_reason
-from service.generation.placing import compile_blocks, is_large, place_models, read_ahead, visiting
+from service.generation.placing import compile_blocks, is_large, place_models, placing_marks, read_ahead, visiting
 from service.generation.port import GENERATOR_VERSION, GeneratedImage, GenerationSettings, ImageRequest
 from service.generation.sending import Fetching, Staging
 
@@ -85,8 +85,7 @@ class DiffusersGenerator(ABC, Generic[Text]):
             "settings": {name: value for name, value in asdict(settings).items() if name != "batch_size"},
             "libraries": library_versions(),
         }
-        if self._compiled:
-            self._fingerprint["compiled"] = True
+        self._fingerprint |= placing_marks(self.card, self._device, self._compiled)
         if self._fills_batches:
             self._fingerprint["batch_size"] = settings.batch_size
         self._control_texts: dict[str, Text] = {}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from service.checkpoints.recognising import recognise_file
 from service.generation.bases import MINIATURE, Found, family_of, find_base, licence_notice
-from service.generation.cards import Card, Demand, choose_batch_size, choose_card, has_gpu
+from service.generation.cards import Card, Demand, choose_batch_size, choose_card, explained, has_gpu, memory_of
 from service.generation.comfyui import is_comfyui, parse_address
 from service.generation.demands import computer_memory, demand_of, memory_notice
 from service.generation.families import ANIMA
@@ -22,6 +22,8 @@ logger = logging.getLogger(__name__)
 FEW_STEPS = 12
 FAST_NAMES = ("turbo", "lightning", "hyper", "dmd", "lcm", "distill", "schnell")
 """Words in the name of a base that has a speed LoRA merged into it."""
+
+_USUAL_SIDE = 1024
 
 
 def open_generator(
@@ -96,6 +98,31 @@ def place_base(found: Found, settings: GenerationSettings, *, card: str, device:
         settings: size and guidance of the pictures.
         card, device, dtype: as for :func:`open_generator`.
     """
+    placed, needed = _placed(found, settings, card, device, dtype)
+    notice = memory_notice(needed.ram(placed), computer_memory()) if needed else None
+    if notice:
+        logger.warning(notice)
+    if card == "auto" and has_gpu(device) and (memory := memory_of(device)).is_taken:
+        logger.warning("the setting for the card is %s", explained(card, placed, memory))
+    return placed
+
+
+def card_told(found: Found, *, card: str, device: str, dtype: str) -> tuple[str, bool]:
+    """Which setting a base gets on this machine's card now, in words, and whether others leave it too little.
+
+    Args:
+        found, card, device, dtype: as for :func:`place_base`; there has to be a GPU.
+    """
+    memory = memory_of(device)
+    settings = GenerationSettings(width=_USUAL_SIDE, height=_USUAL_SIDE)
+    placed, _ = _placed(found, settings, card, device, dtype)
+    return explained(card, placed, memory, _USUAL_SIDE), memory.is_taken
+
+
+def _placed(
+    found: Found, settings: GenerationSettings, card: str, device: str, dtype: str
+) -> tuple[Card, Demand | None]:
+    """The setting, and what was reckoned of the base for it."""
     needed: list[Demand] = []
 
     def demand() -> Demand | None:
@@ -103,11 +130,7 @@ def place_base(found: Found, settings: GenerationSettings, *, card: str, device:
             needed.append(demand_of(found, (settings.width, settings.height), settings.guidance, dtype))
         return needed[0] if needed else None
 
-    placed = choose_card(card, device, demand)
-    notice = memory_notice(needed[0].ram(placed), computer_memory()) if needed else None
-    if notice:
-        logger.warning(notice)
-    return placed
+    return choose_card(card, device, demand), needed[0] if needed else None
 
 
 def fitting_batch(base: str, settings: GenerationSettings, *, card: str, device: str, dtype: str) -> int:

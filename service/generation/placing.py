@@ -41,6 +41,18 @@ def compile_blocks(denoiser: Any, blocks: Sequence[str], **options: Any) -> None
     denoiser.compile_repeated_blocks(dynamic=False, **options)
 
 
+def placing_marks(card: Card, device: torch.device, compiled: bool) -> dict[str, Any]:
+    """What of a placing shows in the pixels, for the fingerprint: nothing where all is computed on the card as usual.
+
+    The setting of one card may change with what is free of it. Compiled blocks round otherwise; so do a processor that
+    reads prompts, and one that folds checkpoints.
+    """
+    if device.type != "cuda":
+        return {}
+    marks = {"compiled": compiled, "streamed": card.streams, "texts_read_by_cpu": card.reads_on_cpu}
+    return {name: True for name, holds in marks.items() if holds}
+
+
 def place_models(denoiser: Any, visitors: Sequence[torch.nn.Module], card: Card, device: torch.device) -> None:
     """Put on the card what it has room for.
 

@@ -18,6 +18,7 @@ from benchmarks.fuzz_api.world import filled_app
 from service.access.keys import KeyRing
 from service.database.engine import Database
 from service.database.models import Detection
+from service.generation.cards import Memory
 from service.settings import Settings
 from service.suites import load_suite
 from tests.cli.test_commands import Captured, run
@@ -265,6 +266,27 @@ def test_the_doctor_says_what_is_missing(capsys: Captured, tmp_path: Path) -> No
     assert run("doctor", "--data-dir", tmp_path / "data", "--base", "/nowhere", "--json") == 1
     wrong = [each for each in said(capsys)["findings"] if each["state"] == "missing"]  # type: ignore[attr-defined]
     assert any("/nowhere" in each["told"] for each in wrong)
+
+
+def test_the_doctor_says_which_setting_the_card_gets_and_why(
+    capsys: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def card(free: int, *options: object) -> dict[str, str]:
+        memory = Memory(24 << 30, free << 30)
+        for module in ("cards", "opening"):
+            monkeypatch.setattr(f"service.generation.{module}.memory_of", lambda device: memory)
+        assert run("doctor", "--data-dir", tmp_path / "data", *options, "--json") == 0
+        findings = said(capsys)["findings"]
+        return next(each for each in findings if each["name"] == "card")  # type: ignore[attr-defined,no-any-return]
+
+    monkeypatch.setattr("service.generation.cards.has_gpu", lambda device: True)
+    usual = card(23)
+    assert (usual["state"], usual["cure"]) == ("ok", "")
+    assert usual["told"].startswith("24gb by its memory: 23.0 of 24.0 GiB are free; 4 pictures of 1024 x 1024 at once")
+    taken = card(13)
+    assert (taken["state"], taken["cure"][:5]) == ("note", "close")
+    assert taken["told"].startswith("12gb by what is free: 13.0 of 24.0 GiB are free, others hold 11.0 GiB; 2 pictures")
+    assert card(13, "--card", "24gb")["told"].startswith("24gb as --card says; 13.0 of 24.0 GiB are free")
 
 
 def test_a_hand_table_is_concluded_from(capsys: Captured, tmp_path: Path) -> None:

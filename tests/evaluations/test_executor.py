@@ -13,6 +13,7 @@ from detectors import Examination, Expectation, Measure, Verdict
 from service.errors import Conflict
 from service.evaluations import repository
 from service.evaluations.executor import Progress, Status
+from service.evaluations.ledger.repository import pin
 from service.evaluations.workspace import Workspace
 from service.generation.port import Pixels
 from tests.evaluations.world import (
@@ -204,6 +205,21 @@ def test_a_generator_that_breaks_down_is_recorded(tmp_path: Path, base: Path, lo
     state = space.evaluations.state(evaluation.id)
     assert state.progress.failed == 2 * CELLS  # both batches hold a cell with the long prompt
     assert "the prompt has more than" in state.problems[0]
+    space.close()
+
+
+def test_a_card_that_had_room_for_another_setting_is_told_what_to_do(
+    tmp_path: Path, base: Path, loras: list[Path]
+) -> None:
+    space = open_space(tmp_path / "data", base)
+    evaluation = space.evaluations.start(ask(space, register(space, loras[:1])))
+    with space.database.transaction() as session:
+        pin(session, evaluation.id, {"compiled": True, "device": "cuda"}, {})
+    with (
+        pytest.raises(Conflict, match=r"compiled: True then, None now.*free as much of its memory as then and resume"),
+        space.database.transaction() as session,
+    ):
+        pin(session, evaluation.id, {"device": "cuda"}, {})
     space.close()
 
 

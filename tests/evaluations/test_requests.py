@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -10,12 +11,13 @@ from safetensors.torch import save_file
 
 from service.checkpoints import inspect_checkpoint
 from service.errors import InvalidInput, UnmappedKeys
-from service.evaluations.asking import epoch_range, make_request, with_seeds
+from service.evaluations import repository as evaluation_rows
+from service.evaluations.asking import as_before, epoch_range, make_request, with_seeds
 from service.evaluations.keys import detector_key, digest, image_key
 from service.evaluations.lease import is_alive, own_name
 from service.evaluations.requests import EvaluationRequest, parse_extra
 from service.generation.original import lora_folder
-from tests.evaluations.world import open_space, small_suite, write_lora
+from tests.evaluations.world import open_space, register, small_suite, write_lora
 
 
 def test_every_part_of_an_image_key_counts() -> None:
@@ -53,6 +55,55 @@ def test_a_request_survives_storage(base: Path) -> None:
 def test_another_request_is_another_evaluation(base: Path, change: dict[str, object]) -> None:
     request = EvaluationRequest(suite=small_suite(), checkpoints=("a", "b"), base=str(base))
     assert request.model_copy(update=change).key != request.key
+
+
+def test_who_chose_the_batch_size_makes_no_other_request(base: Path) -> None:
+    request = EvaluationRequest(suite=small_suite(), checkpoints=("a", "b"), base=str(base))
+    chosen = request.model_copy(update={"batch_chosen": True})
+    assert (chosen.key, chosen.speed_key) == (request.key, request.speed_key)
+
+
+def test_a_batch_size_that_was_chosen_stays_while_the_free_memory_of_the_card_changes(
+    tmp_path: Path, base: Path, loras: list[Path], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    space = open_space(tmp_path / "data", base)
+    checkpoints = register(space, loras)
+
+    def asked(fits: int, **wanted: Any) -> EvaluationRequest:
+        monkeypatch.setattr("service.evaluations.asking.fitting_batch", lambda *_, **__: fits)
+        request = make_request(space.settings, wanted.pop("suite", small_suite()), checkpoints, **wanted)
+        return as_before(space, request)
+
+    # Without a card nothing changes, and nothing is looked up.
+    first = space.evaluations.start(asked(8))
+    assert asked(2).batch_size == 2
+    monkeypatch.setattr("service.evaluations.asking.has_gpu", lambda device: True)
+    with caplog.at_level("WARNING", logger="service.evaluations.asking"):
+        again = asked(2)
+    assert again.batch_size == 8
+    assert "8 pictures are made at once, as before; what is free of the card now suggests 2" in caplog.text
+    assert space.evaluations.start(again).id == first.id
+    # Of more checkpoints or seeds too, whose pictures are partly the same; not of another size or by another word.
+    assert asked(2, suite=with_seeds(small_suite(), "2")).batch_size == 8
+    assert asked(2, suite=small_suite().override(width=128)).batch_size == 2
+    assert asked(8, batch_size=4).batch_size == 4
+    with space.database.transaction() as session:
+        evaluation_rows.get(session, first.id).fingerprint = {"device": "cuda of another kind"}
+    assert asked(2).batch_size == 2
+    space.close()
+
+
+def test_a_batch_size_that_was_asked_for_is_no_choice(
+    tmp_path: Path, base: Path, loras: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space = open_space(tmp_path / "data", base)
+    checkpoints = register(space, loras)
+    space.evaluations.start(make_request(space.settings, small_suite(), checkpoints, batch_size=1))
+    monkeypatch.setattr("service.evaluations.asking.has_gpu", lambda device: True)
+    assert as_before(space, make_request(space.settings, small_suite(), checkpoints)).batch_size == 4
+    named = space.settings.model_copy(update={"card": "12gb"})
+    assert not make_request(named, small_suite(), checkpoints).batch_chosen
+    space.close()
 
 
 def test_a_changed_base_is_another_evaluation(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,20 @@ import torch
 from service.checkpoints import Folder, load_adapter
 from service.generation import ImageRequest
 from service.generation.anima import AnimaGenerator
-from service.generation.cards import CARDS, CPU, Card, card_of, choose_batch_size, choose_card
+from service.generation.cards import (
+    CARDS,
+    CPU,
+    Card,
+    Memory,
+    card_of,
+    choose_batch_size,
+    choose_card,
+    explained,
+    memory_of,
+)
 from service.generation.errors import UnusableSettings
 from service.generation.families import ANIMA
-from service.generation.placing import compile_blocks, read_ahead
+from service.generation.placing import compile_blocks, placing_marks, read_ahead
 from service.generation.port import Prefetching
 from service.generation.sending import Staging
 
@@ -31,7 +42,57 @@ NO_CARD = pytest.mark.skipif(torch.cuda.is_available(), reason="speaks of a mach
 )
 def test_the_setting_follows_the_memory(gib: int, name: str) -> None:
     # Cards report somewhat less than what is printed on them.
-    assert card_of(int(gib * 0.975 * 2**30)).name == name
+    assert card_of(Memory.empty(int(gib * 0.975 * 2**30))).name == name
+
+
+@pytest.mark.parametrize(
+    ("total", "taken", "name"),
+    [
+        # A desktop changes nothing, whatever it opens and closes.
+        (80, 2.0, "large"), (24, 0.0, "24gb"), (24, 1.9, "24gb"), (12, 1.9, "12gb"), (8, 1.9, "8gb"), (6, 1.9, "6gb"),
+        # A ComfyUI that holds its model does.
+        (24, 8.0, "24gb"), (24, 10.0, "12gb"), (24, 15.0, "8gb"), (24, 18.0, "6gb"),
+        (16, 6.0, "12gb"), (12, 3.5, "8gb"), (12, 6.0, "6gb"), (8, 3.0, "6gb"),
+        # What a large card has left may be more than a small one has; a small one never becomes large.
+        (80, 50.0, "large"), (80, 60.0, "large"), (80, 66.0, "12gb"), (32, 3.0, "24gb"),
+    ],
+)  # fmt: skip
+def test_the_setting_fits_into_what_others_leave(total: int, taken: float, name: str) -> None:
+    whole = int(total * 0.98 * 2**30)
+    assert card_of(Memory(whole, whole - int(taken * 2**30))).name == name
+
+
+def test_less_free_memory_never_gives_a_larger_setting() -> None:
+    order = [card.name for card in CARDS]
+    for total in (6, 8, 12, 16, 24, 32, 48, 80):
+        places = [order.index(card_of(Memory(total * 2**30, free * 2**28)).name) for free in range(4 * total, -1, -1)]
+        assert places == sorted(places)
+
+
+def test_what_this_process_holds_is_free_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    gib = 2**30
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda place: (10 * gib, 24 * gib))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda place: 13 * gib)
+    assert memory_of("cuda") == Memory(24 * gib, 23 * gib)
+    assert card_of(memory_of("auto")).name == "24gb"
+
+
+def test_the_choice_is_explained() -> None:
+    gib = 2**30
+    shared = Memory(24 * gib, 13 * gib)
+    assert explained("auto", card_of(shared), shared) == (
+        "12gb by what is free: 13.0 of 24.0 GiB are free, others hold 11.0 GiB; 2 pictures of 1024 x 1024 at once, "
+        "costs 3.3 GiB cross the bus for each checkpoint, and 1.4 GiB for each new prompt"
+    )
+    assert explained("8gb", CARDS[3], shared).startswith("8gb as --card says; 13.0 of 24.0 GiB are free; 1 picture of")
+
+
+def test_a_placing_that_shows_in_the_pixels_is_told() -> None:
+    cuda, reading = torch.device("cuda"), dataclasses.replace(CARDS[2], reads_on_cpu=True)
+    assert placing_marks(CARDS[0], cuda, True) == placing_marks(CARDS[3], cuda, True) == {"compiled": True}
+    assert placing_marks(CARDS[-1], cuda, False) == {"streamed": True}
+    assert placing_marks(reading, cuda, True) == {"compiled": True, "texts_read_by_cpu": True}
+    assert placing_marks(CARDS[-1], torch.device("cpu"), False) == {}
 
 
 def test_smaller_settings_give_up_more_and_say_what_it_costs() -> None:
@@ -39,6 +100,8 @@ def test_smaller_settings_give_up_more_and_say_what_it_costs() -> None:
         assert smaller.megapixels <= larger.megapixels
         assert (smaller.keeps_base, smaller.keeps_text) <= (larger.keeps_base, larger.keeps_text)
         assert smaller.cost != "nothing"
+        assert smaller.least_gib < larger.least_gib
+        assert smaller.needs_gib < larger.needs_gib
 
 
 def test_batches_follow_the_size_of_the_images() -> None:
@@ -56,7 +119,7 @@ def test_without_a_card_everything_is_on_the_cpu() -> None:
 
 
 @pytest.mark.parametrize(
-    "card", [Card("a", 0, 1, keeps_base=False, keeps_text=False), *CARDS], ids=lambda card: card.name
+    "card", [Card("a", 0, 0, 1, keeps_base=False, keeps_text=False), *CARDS], ids=lambda card: card.name
 )
 def test_every_setting_gives_the_same_pictures(
     components: dict[str, Any], generator: AnimaGenerator, write_lora: WriteLora, card: Card

@@ -15,7 +15,7 @@ import torch
 
 from service.generation import GenerationSettings, ImageRequest, fitting_batch
 from service.generation.anima import AnimaGenerator
-from service.generation.cards import CARDS, Card, Demand, card_for, choose_card
+from service.generation.cards import CARDS, Card, Demand, Memory, card_for, choose_card
 from service.generation.demands import Shapes, demand_of, hidden_width, memory_notice, streamed_numbers
 from service.generation.errors import CardTooSmall
 from service.generation.families import SDXL, Family
@@ -61,7 +61,7 @@ def real(name: str) -> RealShapes:
 
 
 def setting(name: str, gib: float, side: tuple[int, int] = SQUARE, guidance: float = 1.0) -> Card:
-    return card_for(int(gib * 0.975 * GIB), demand_of(real(name), side, guidance, "auto"))
+    return card_for(Memory.empty(int(gib * 0.975 * GIB)), demand_of(real(name), side, guidance, "auto"))
 
 
 @pytest.mark.parametrize(
@@ -118,6 +118,17 @@ def test_larger_pictures_and_doubled_passes_make_smaller_batches() -> None:
     assert demand_of(real("flux"), SQUARE, 4.0, "auto") == demand_of(real("flux"), SQUARE, 1.0, "auto")
 
 
+def test_beside_others_batches_come_in_steps_that_fit() -> None:
+    demand = demand_of(real("z-image"), SQUARE, 1.0, "auto")
+    chosen = [card_for(Memory(24 * GIB, int(free * GIB)), demand) for free in (21.9, 19, 18, 17.9, 16, 12, 8)]
+    assert [card.images for card in chosen if card.images not in (1, 2, 4, 8, 16)] == []
+    assert chosen[2] == chosen[3]
+    assert [card.megapixels for card in chosen] == sorted((card.megapixels for card in chosen), reverse=True)
+    for card, free in zip(chosen, (21.9, 19, 18, 17.9, 16, 12, 8), strict=True):
+        there = demand.streamed if card.streams else demand.denoiser
+        assert there + (card.images or 0) * demand.image < free * GIB
+
+
 def test_sdxl_is_weighed_from_a_folder_and_from_a_file(tmp_path: Path) -> None:
     from safetensors.torch import save_file
 
@@ -132,7 +143,7 @@ def test_sdxl_is_weighed_from_a_folder_and_from_a_file(tmp_path: Path) -> None:
     whole = RealShapes(SDXL, models["unet"], 817_000_000)
     demand = demand_of(whole, SQUARE, 5.0, "auto")
     assert demand.denoiser == pytest.approx(5.14e9, rel=0.01)
-    names_of = {gib: card_for(int(gib * 0.975 * GIB), demand) for gib in (80, 24, 12, 8, 6)}
+    names_of = {gib: card_for(Memory.empty(int(gib * 0.975 * GIB)), demand) for gib in (80, 24, 12, 8, 6)}
     assert [card.name for card in names_of.values()] == ["large", "large", "12gb", "6gb", "6gb"]
     assert [card.images for card in names_of.values()][:3] == [8, 4, 2]
 
@@ -149,23 +160,35 @@ def test_a_folder_is_weighed_by_its_headers(name: str, tmp_path: Path) -> None:
     assert hidden_width(found.denoiser_shapes()) == parts["transformer"].config.get("dim", 32)
 
 
-def test_a_named_card_means_its_memory_for_a_large_base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_named_card_means_its_memory_for_a_large_base(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr("service.generation.cards.has_gpu", lambda device: True)
     monkeypatch.setattr("service.generation.opening.has_gpu", lambda device: True)
-    total = type("Properties", (), {"total_memory": 80 * GIB})
-    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda index: total)
+    memory = Memory.empty(80 * GIB)
+    for module in ("cards", "opening"):
+        monkeypatch.setattr(f"service.generation.{module}.memory_of", lambda device: memory)
 
     def needed() -> Demand:
         return demand_of(real("flux"), SQUARE, 1.0, "auto")
 
     assert [choose_card(name, "cuda", needed).name for name in ("auto", "24gb", "large")] == ["large", "6gb", "large"]
     assert choose_card("24gb", "cuda") is CARDS[1]
+    # What others hold counts where nothing was named.
+    memory = Memory(80 * GIB, 30 * GIB)
+    assert [choose_card(name, "cuda", needed).name for name in ("auto", "24gb", "large")] == ["12gb", "6gb", "large"]
+    assert [choose_card(name, "cuda").name for name in ("auto", "24gb")] == ["large", "24gb"]
+    memory = Memory.empty(80 * GIB)
     folder = save(tmp_path / "flux", "flux", build("flux"))
     settings = GenerationSettings(width=1024, height=1024)
     arguments = {"card": "auto", "device": "cuda", "dtype": "auto"}
     assert fitting_batch(str(folder), settings, **arguments) == 8
     assert place_base(FolderBase(folder, family_named("flux")), settings, **arguments).name == "large"
     assert fitting_batch("miniature", settings, **arguments) == 8
+    memory = Memory(24 * GIB, 13 * GIB)
+    with caplog.at_level(logging.WARNING, logger="service.generation.opening"):
+        assert fitting_batch("miniature", settings, **arguments) == 2
+    assert "12gb by what is free: 13.0 of 24.0 GiB are free, others hold 11.0 GiB" in caplog.text
 
 
 def test_too_little_memory_of_the_computer_is_said() -> None:

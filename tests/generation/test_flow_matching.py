@@ -228,7 +228,7 @@ def test_few_steps_are_warned_of_in_the_words_of_the_family(tmp_path: Path) -> N
 @pytest.mark.parametrize("name", FAMILIES)
 @pytest.mark.parametrize("on_cpu", [False, True])
 def test_models_that_wait_elsewhere_give_the_same_pictures(name: str, on_cpu: bool) -> None:
-    waiting = Card("tight", 0.0, 1, keeps_base=False, keeps_text=False, reads_on_cpu=on_cpu)
+    waiting = Card("tight", 0.0, 0.0, 1, keeps_base=False, keeps_text=False, reads_on_cpu=on_cpu)
     kind = flow_matching_generator(family_named(name))
     generator = kind.from_components(build(name), SETTINGS, identity="tiny", device="cpu", card=waiting)
     assert all(np.array_equal(a, b) for a, b in zip(pixels(generator), pixels(opened(name)), strict=True))

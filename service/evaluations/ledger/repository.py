@@ -22,6 +22,11 @@ from service.evaluations.verdicts import pack
 from service.rankings import FindingRow
 
 CLAIMED = "claimed"
+_CURES = dict.fromkeys(
+    ("compiled", "streamed", "texts_read_by_cpu"),
+    "the graphics card had room for another setting then: free as much of its memory as then and resume, or ",
+)
+"""What can be done about a difference, besides starting anew."""
 
 
 class LeaseLost(Conflict):
@@ -109,8 +114,10 @@ def pin(session: Session, evaluation_id: str, fingerprint: dict[str, Any], detec
         ("detectors", evaluation.detectors, detectors),
     ):
         if recorded is not None and digest(recorded) != digest(current):
+            apart = _difference(recorded, current)
+            cure = _CURES.get(apart.split(":")[0], "")
             raise Conflict(
-                f"evaluation {evaluation_id} was begun with another {name} ({_difference(recorded, current)}); "
+                f"evaluation {evaluation_id} was begun with another {name} ({apart}); {cure}"
                 "ask for a new evaluation, which reuses every image and finding that still counts"
             )
     evaluation.fingerprint, evaluation.detectors = fingerprint, detectors
