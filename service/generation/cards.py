@@ -39,7 +39,7 @@ class Card:
             (11.1, 11.2, 7.1, 7.2 and 3.6 at 1024 x 1024) and some for detectors.
         megapixels: of one batch.
         keeps_base: whether the kept base weights stay on the card; otherwise in the computer's memory.
-        keeps_text: whether the text models stay on the card; otherwise they visit it once for each new prompt.
+        keeps_text: whether the text models stay on the card; otherwise they visit it to read prompts.
         streams: whether the denoiser's blocks come from the computer's memory one after the other, at every step.
         compiles: whether the denoiser's blocks are compiled.
         cost: what it costs, in words.
@@ -76,7 +76,7 @@ CARDS = (
         2,
         keeps_base=False,
         keeps_text=False,
-        cost="3.3 GiB cross the bus for each checkpoint, and 1.4 GiB for each new prompt",
+        cost="3.3 GiB cross the bus for each checkpoint, and 1.4 GiB to read the prompts",
     ),
     Card(
         "8gb",
@@ -207,7 +207,7 @@ def card_for(memory: Memory, demand: Demand) -> Card:
     if kept:
         on_cpu = demand.denoiser + reading > room
         cost = f"{_gib(demand.denoiser)} cross the bus for each checkpoint, and "
-        cost += "prompts are read by the CPU" if on_cpu else f"{_gib(demand.texts)} for each new prompt"
+        cost += "prompts are read by the CPU" if on_cpu else f"{_gib(demand.texts)} to read the prompts"
         return replace(_NAMED["12gb"], images=steady(min(most, kept)), reads_on_cpu=on_cpu, cost=cost)
     shared = max(1, int(min(MOST_IMAGES, _SHARED_MEGAPIXELS / demand.megapixels)))
     on_cpu = demand.streamed + reading > room

@@ -201,11 +201,13 @@ class DiffusersGenerator(ABC, Generic[Text]):
         stand still meanwhile, the longer as detectors share the interpreter then. Where the checkpoint in use trains a
         text model nothing is encoded: others will not need it.
         """
-        if self._texts is not self._control_texts:
+        new = [prompt for prompt in dict.fromkeys(prompts) if prompt not in self._texts]
+        if not new or self._texts is not self._control_texts:
             return
-        for prompt in prompts:
-            with suppress(PromptTooLong):
-                self._text(prompt)
+        with visiting(self._texts_on_demand, self._text_device):  # one visit for all of them
+            for prompt in new:
+                with suppress(PromptTooLong):
+                    self._texts[prompt] = self._encode(prompt)
 
     @property
     def at_once(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from service.generation.cards import (
 )
 from service.generation.errors import UnusableSettings
 from service.generation.families import ANIMA
-from service.generation.placing import compile_blocks, placing_marks, read_ahead
+from service.generation.placing import compile_blocks, placing_marks, read_ahead, visiting
 from service.generation.port import Prefetching
 from service.generation.sending import Staging
 
@@ -82,7 +83,7 @@ def test_the_choice_is_explained() -> None:
     shared = Memory(24 * gib, 13 * gib)
     assert explained("auto", card_of(shared), shared) == (
         "12gb by what is free: 13.0 of 24.0 GiB are free, others hold 11.0 GiB; 2 pictures of 1024 x 1024 at once, "
-        "costs 3.3 GiB cross the bus for each checkpoint, and 1.4 GiB for each new prompt"
+        "costs 3.3 GiB cross the bus for each checkpoint, and 1.4 GiB to read the prompts"
     )
     assert explained("8gb", CARDS[3], shared).startswith("8gb as --card says; 13.0 of 24.0 GiB are free; 1 picture of")
 
@@ -137,6 +138,26 @@ def test_every_setting_gives_the_same_pictures(
     placed.use(None)
     generator.use(None)
     assert np.array_equal(placed.generate(REQUESTS)[0].pixels, generator.generate(REQUESTS)[0].pixels)
+
+
+def test_text_models_visit_once_to_read_all_prompts(monkeypatch: pytest.MonkeyPatch) -> None:
+    from benchmarks.miniature.architecture import build_components
+
+    visits: list[int] = []
+
+    def counted(models: Sequence[torch.nn.Module], device: torch.device) -> Any:
+        visits.append(len(models))
+        return visiting(models, device)
+
+    monkeypatch.setattr("service.generation.diffusing.visiting", counted)
+    small = next(card for card in CARDS if card.name == "12gb")
+    placed = AnimaGenerator.from_components(
+        build_components("nano", 1), SMALL, identity="nano", device="cpu", card=small
+    )
+    placed.foresee([request.prompt for request in REQUESTS])
+    placed.foresee([request.prompt for request in REQUESTS])
+    placed.generate(REQUESTS)
+    assert visits == [2]
 
 
 def test_swapping_checkpoints_compiles_nothing_again(components: dict[str, Any], write_lora: WriteLora) -> None:
