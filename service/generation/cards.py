@@ -278,11 +278,20 @@ def memory_of(device: str) -> Memory:
 
     What this process holds counts as free: torch keeps what it has had, and a generator that is open is let go before
     another one is opened.
+
+    Raises:
+        UnusableSettings: there is no such card, or not even room to ask it.
     """
     import torch
 
     place = torch.device("cuda" if device == "auto" else device)
-    free, total = torch.cuda.mem_get_info(place)
+    try:
+        free, total = torch.cuda.mem_get_info(place)
+    except RuntimeError as error:
+        why = (str(error).splitlines() or [""])[0]
+        raise UnusableSettings(
+            f"the graphics card {place} cannot be used now ({why}): close what else uses it, or name another (--device)"
+        ) from error
     return Memory(total, min(total, free + torch.cuda.memory_reserved(place)))
 
 

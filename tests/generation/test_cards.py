@@ -78,6 +78,15 @@ def test_what_this_process_holds_is_free_for_it(monkeypatch: pytest.MonkeyPatch)
     assert card_of(memory_of("auto")).name == "24gb"
 
 
+def test_a_card_without_room_for_a_question_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(place: torch.device) -> tuple[int, int]:
+        raise RuntimeError("CUDA error: out of memory\nCUDA kernel errors might be reported elsewhere")
+
+    monkeypatch.setattr(torch.cuda, "mem_get_info", full)
+    with pytest.raises(UnusableSettings, match=r"cuda:1 cannot be used now \(CUDA error: out of memory\): close"):
+        memory_of("cuda:1")
+
+
 def test_the_choice_is_explained() -> None:
     gib = 2**30
     shared = Memory(24 * gib, 13 * gib)
