@@ -17,8 +17,9 @@ Answers = Mapping[str, Sequence[float]]
 Scores = NDArray[np.float64]
 # A network that is sure and wrong about one attribute must not outweigh all others.
 _FLOOR = 0.02
-# What is judged may itself be on the wrong person, so it must not outweigh one other attribute; but that both wear each
-# other's is rarer than that neither does, so it decides where nothing else does.
+# What is judged may itself be on the wrong person, so no attribute of it may outweigh another one; but that both wear
+# each other's is rarer than that neither does, so it decides where nothing else does. Of hair, colour and length go
+# astray each on its own: that both are on the wrong girl, on both girls, is rarer than one other attribute that is.
 _JUDGED_FLOOR = 0.1
 _CLASSES: dict[str, tuple[str, ...]] = {
     "hair_color": HAIR_COLORS,
@@ -135,7 +136,7 @@ def attribute_scores(seen: Sequence[Answers], cast: Sequence[Character], judged:
     Args:
         seen: each person's answers; those about the head are missing where it is not visible.
         cast: the characters.
-        judged: attributes under judgement; all of them together count at most log 0.1.
+        judged: attributes under judgement; each counts at most log 0.1.
 
     Returns:
         (people, characters): the sum of log probabilities of the stated attributes, each no lower than log 0.02.
@@ -152,7 +153,7 @@ def attribute_scores(seen: Sequence[Answers], cast: Sequence[Character], judged:
 
 
 def _floor(name: str, judged: Sequence[str]) -> float:
-    return float(_JUDGED_FLOOR ** (1 / len(judged))) if name in judged else _FLOOR
+    return _JUDGED_FLOOR if name in judged else _FLOOR
 
 
 def assign(cast: Sequence[Character], fit: Scores, seen: Sequence[Answers], quality: Sequence[float]) -> Assignment:

@@ -131,7 +131,7 @@ class HairBleed(Bleed):
     """Fails when a character has the hair colour or the hair length of another one: the long-hair pull."""
 
     name: ClassVar[str] = "hair_bleed"
-    version: ClassVar[str] = "2"
+    version: ClassVar[str] = "3"
     topic: ClassVar[str] = "hair"
     attributes: ClassVar[tuple[str, ...]] = ("hair_color", "hair_length")
     words: ClassVar[str] = "hair"

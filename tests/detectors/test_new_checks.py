@@ -124,6 +124,16 @@ def test_a_kei_with_all_of_kanas_hair_is_still_kei() -> None:
     assert verdicts(HairBleed(LIMITS).detect(swapped)) == {"kei": Verdict.FAILS, "kana": Verdict.FAILS}
 
 
+def test_one_attribute_does_not_turn_two_whose_hair_says_plainly_who_they_are() -> None:
+    # They wear each other's eyes; their clothes are alike. Eyes alone would make both wear each other's hair.
+    seen = context(kei(eyes="red"), kana(eyes="blue", outfit="red blazer"))
+    assert seen.blind["hair"].matches == {"kei": 0, "kana": 1}
+    assert verdicts(HairBleed(LIMITS).detect(seen)) == {"kei": Verdict.HOLDS, "kana": Verdict.HOLDS}
+    # Where their hair differs in its colour alone, that outweighs nothing.
+    colour = context(kei(eyes="red", length="short"), kana(eyes="blue", outfit="red blazer"))
+    assert colour.blind["hair"].matches == {"kei": 1, "kana": 0}
+
+
 def test_an_ahoge_tells_who_is_who_where_eyes_are_alike_and_hair_is_judged() -> None:
     left, right = wearing(kei(eyes="red"), "none"), wearing(kana(outfit="red blazer"), "ahoge")
     seen = context(left, right)
