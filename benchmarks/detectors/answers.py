@@ -128,6 +128,11 @@ def value(shown: Drawn, attribute: str) -> str:
     return f"{shown.outfit_color} {shown.outfit}" if attribute == "outfit" else str(getattr(shown, attribute))
 
 
+def looks(shown: Drawn) -> dict[str, str]:
+    """All that is drawn of :data:`LOOKS`, in a character's words."""
+    return {name: value(shown, name) for name in LOOKS}
+
+
 def _bleed(shown: Drawn, expectation: Expectation, member: Character, attributes: tuple[str, ...]) -> str | None:
     """``fails`` where an attribute is another's and not her own, ``hidden`` where clothes are too covered to tell.
 
@@ -189,14 +194,20 @@ def _cast(drawing: Drawing, expectation: Expectation, who: tuple[int, ...]) -> s
     areas = [float(person.mask.sum()) for person in drawing.people]
     if min(areas) < _MIN_PERSON * scale_of(drawing) ** 2:
         return None
-    if any(_doubled(drawn(drawing, person), expectation, index) for index, person in enumerate(who)):
+    if any(doubled(looks(drawn(drawing, person)), expectation, index) for index, person in enumerate(who)):
         return "fails"
     there = len(drawing.people)
     return "fails" if there < len(asked) or (there > len(asked) and not expectation.bystanders) else "holds"
 
 
-def _doubled(shown: Drawn, expectation: Expectation, index: int) -> bool:
-    """Whether one of the cast is wholly another; see ``copies`` of :class:`detectors.assignment.Assignment`."""
+def doubled(shown: Mapping[str, str], expectation: Expectation, index: int) -> bool:
+    """Whether one of the cast is wholly another; see ``copies`` of :class:`detectors.assignment.Assignment`.
+
+    Args:
+        shown: what she shows of :data:`LOOKS`.
+        expectation: what was asked for.
+        index: which of the cast she is.
+    """
     own = expectation.cast[index].attributes
     for other in expectation.cast:
         theirs = other.attributes
@@ -205,8 +216,8 @@ def _doubled(shown: Drawn, expectation: Expectation, index: int) -> bool:
         telling = head if len(head) > 1 else differing
         if (
             head
-            and all(value(shown, name) in theirs.values(name) for name in {*HEAD, *telling})
-            and not any(value(shown, name) in own.values(name) for name in telling)
+            and all(shown[name] in theirs.values(name) for name in {*HEAD, *telling})
+            and not any(shown[name] in own.values(name) for name in telling)
         ):
             return True
     return False
@@ -219,7 +230,7 @@ def outcome_of(drawing: Drawing, expectation: Expectation) -> str | None:
     shown = [drawn(drawing, index) for index in range(len(expectation.cast))]
     if not all(one.judgeable for one in shown):
         return None
-    return kind_of([{name: value(one, name) for name in LOOKS} for one in shown], expectation)
+    return kind_of([looks(one) for one in shown], expectation)
 
 
 def kind_of(people: Sequence[Mapping[str, str]], expectation: Expectation) -> str:

@@ -11,6 +11,9 @@ filled in every way in which it can be: an unsure answer may be any, ``other`` c
 question does not name (further outfits of the two among them) or nobody's, and of look-alikes either may be Kei. A kind
 is the right answer where all ways agree on it; ``not clear`` is right where no way is clear. Where neither is so the
 picture has no right answer, and is told as left out.
+
+**The cast.** Wrong is another number of people than was asked for, or somebody with wholly another's head, by the
+definition of the drawings (:func:`benchmarks.detectors.answers.doubled`); what is left open is filled in as above.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ from itertools import permutations, product
 from typing import Any
 
 from benchmarks.accuracy.measure import Counts, figures
-from benchmarks.detectors.answers import LOOKS, kind_of
+from benchmarks.detectors.answers import LOOKS, doubled, kind_of
 from benchmarks.labelling.labels import OUTFITS, SIDES, UNSURE, Row
 from detectors.context import Context, Person
 from detectors.expectations import Expectation
@@ -56,17 +59,38 @@ def kinds_by_labels(label: Row, expectation: Expectation) -> set[str]:
 
     Once both ``clear`` and another kind may be, no further ones are looked for.
     """
-    cast = [character.name for character in expectation.cast]
-    if label["people"] != str(len(cast)) or len(cast) > len(SIDES):
+    if label["people"] != str(len(expectation.cast)) or len(expectation.cast) > len(SIDES):
         return set()
-    stands = [side for name in cast if (side := side_of(label, name, cast))]
     kinds: set[str] = set()
-    for order in [stands] if len(stands) == len(cast) else permutations(SIDES):
+    for order in _orders(label, expectation):
         for people in product(*(list(_ways(label, side, expectation)) for side in order)):
             kinds.add(kind_of(people, expectation))
             if len(kinds) > 1 and "clear" in kinds:
                 return kinds
     return kinds
+
+
+def cast_by_labels(label: Row, expectation: Expectation) -> str | None:
+    """Whether exactly the asked people are there, ``holds`` or ``fails``; ``None`` if the labels leave it open."""
+    if label["people"] == UNSURE or len(expectation.cast) > len(SIDES):
+        return None
+    if label["people"] != str(len(expectation.cast)):
+        return "fails"
+    answers = set()
+    for order in _orders(label, expectation):
+        each = [
+            {doubled(shown, expectation, index) for shown in _ways(label, side, expectation)}
+            for index, side in enumerate(order)
+        ]
+        answers |= {any(copies) for copies in product(*each)}
+    return None if len(answers) > 1 else "fails" if answers.pop() else "holds"
+
+
+def _orders(label: Row, expectation: Expectation) -> list[tuple[str, ...]]:
+    """Where each of the cast may stand: as the labels say, or of look-alikes either way round."""
+    cast = [character.name for character in expectation.cast]
+    stands = tuple(side for name in cast if (side := side_of(label, name, cast)))
+    return [stands] if len(stands) == len(cast) else list(permutations(SIDES))
 
 
 def _ways(label: Row, side: str, expectation: Expectation) -> Iterator[Mapping[str, str]]:

@@ -12,8 +12,8 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.accuracy.measure import Counts, answer_of, figures
-from benchmarks.detectors.answers import BLEED, HEAD, HERSELF
-from benchmarks.labelling.assigning import ANSWERS, ATTRIBUTES, KANA, KEI, KINDS, WhoIsWho, side_of
+from benchmarks.detectors.answers import BLEED, HERSELF
+from benchmarks.labelling.assigning import ANSWERS, ATTRIBUTES, KANA, KEI, KINDS, WhoIsWho, cast_by_labels, side_of
 from benchmarks.labelling.cells import LabelledCell
 from benchmarks.labelling.labels import BROKEN, SIDES, UNSURE, Row, completed
 from detectors import DetectorSet, Finding, Verdict
@@ -106,10 +106,8 @@ def truths(label: Row, context: Context) -> list[tuple[str, str | None, str]]:
     """(check, character, right answer) for every check that the labels answer and the scenario asks for."""
     cast = [character.name for character in context.expectation.cast]
     found: list[tuple[str, str | None, str]] = []
-    if label["people"] not in (UNSURE, str(len(cast))) or _doubled(label, context.expectation):
-        found.append(("cast", None, "fails"))
-    elif label["people"] != UNSURE and (len(cast) == 1 or label["kei"] in SIDES):
-        found.append(("cast", None, "holds"))  # of two look-alikes nobody can say whether one of them is there twice
+    if there := cast_by_labels(label, context.expectation):
+        found.append(("cast", None, there))
     if label["fusion"] != UNSURE:
         found.append(("fusion", None, "fails" if label["fusion"] == "yes" else "holds"))
     for check, name in (("ahoge_bleed", KEI), ("ahoge_missing", KANA)):
@@ -131,15 +129,6 @@ def truths(label: Row, context: Context) -> list[tuple[str, str | None, str]]:
         elif asked.below is None:  # who carries whom is not labelled
             found.append(("pose", None, "holds"))
     return found
-
-
-def _doubled(label: Row, expectation: Expectation) -> bool:
-    """Whether both people have wholly the same character's head, by the definition the drawings are judged by."""
-    heads = [{name: label[f"{side}_{ATTRIBUTES[name]}"] for name in HEAD} for side in SIDES]
-    return len(expectation.cast) > 1 and any(
-        all(head[name] in character.attributes.values(name) for head in heads for name in HEAD)
-        for character in expectation.cast
-    )
 
 
 def _worn(label: Row, side: str, character: Character, expectation: Expectation) -> list[tuple[str, str | None, str]]:

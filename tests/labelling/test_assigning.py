@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks.detectors.answers import outcome_of, value
+from benchmarks.detectors.answers import answers_of, outcome_of, value
 from benchmarks.detectors.cases import character
 from benchmarks.detectors.truths import drawn
-from benchmarks.labelling.assigning import ATTRIBUTES, KINDS, WhoIsWho, kei_by_matches, kinds_by_labels
+from benchmarks.labelling.assigning import ATTRIBUTES, KINDS, WhoIsWho, cast_by_labels, kei_by_matches, kinds_by_labels
 from benchmarks.labelling.compare import Compared, markdown, summary
 from benchmarks.labelling.labels import OUTFITS, completed
 from benchmarks.miniature.drawing import draw
@@ -115,6 +115,28 @@ def test_labels_and_drawings_are_judged_by_one_definition(people: tuple[Look, Lo
     # Without further outfits "other" clothes can only be nobody's.
     asked = Expectation((character("Kei", KEI), character("Kana", KANA)), "apart", False, "middle", ("cast",))
     assert kinds_by_labels(labelled(drawing), asked) == {outcome_of(drawing, asked)}
+    assert cast_by_labels(labelled(drawing), asked) == answers_of(drawing, asked)["cast_as_drawn", None]
+
+
+def test_somebody_with_wholly_anothers_head_is_there_twice_whatever_the_other_one_lost() -> None:
+    copy = {**LABEL, "right_hair": "blonde", "right_length": "long", "right_eyes": "blue", "right_outfit": "other"}
+    for changes in ({}, {"left_hair": "orange"}, {"left_eyes": "?"}, {"kei": "?"}):
+        assert cast_by_labels({**copy, **changes}, HUG) == "fails", changes
+    assert cast_by_labels({**copy, "right_eyes": "purple"}, HUG) == "holds"
+    # Whether it is a copy hangs on eyes that the labels leave open, or on which of them is Kei.
+    assert cast_by_labels({**copy, "right_eyes": "?"}, HUG) is None
+    assert cast_by_labels({**copy, "left_hair": "orange", "kei": "?"}, HUG) is None
+    # Of look-alikes who are both like nobody no reading has a copy.
+    alike = {**copy, "right_eyes": "purple", "left_eyes": "purple", "kei": "?"}
+    assert cast_by_labels(alike, HUG) == "holds"
+
+
+def test_another_number_of_people_is_wrong_and_an_unsure_one_open() -> None:
+    assert cast_by_labels({**LABEL, "people": "3"}, HUG) == "fails"
+    assert cast_by_labels({**LABEL, "people": "?"}, HUG) is None
+    solo = KEIKANA.expectation("kei-solo")
+    assert cast_by_labels({**LABEL, "people": "1", "left_hair": "?"}, solo) == "holds"
+    assert cast_by_labels(LABEL, solo) == "fails"
 
 
 def test_kei_is_where_her_head_is_beside_kanas() -> None:
