@@ -15,12 +15,36 @@ from detectors.vocabulary import HAND_MAPS, HAND_STATES
 
 if TYPE_CHECKING:
     from torch import Tensor
+    from torch.nn import Module
 
 # The network paints at half resolution; places and sizes are stored in these units of pixels.
 STRIDE = 2
 _SHIFT, _SIZE, _OWNER = 4.0, 32.0, 64.0
 _MOST = 12
 _SMALLEST_SIDE = 4.0
+_SIDEWAYS = ("shift", "owner", "keypoints")
+
+
+def paint(network: Module, pictures: Tensor) -> Tensor:
+    """What the hand network paints, of each picture and of its mirror image, averaged.
+
+    A knee or a lamp that looks like an arm's end seldom does so from both sides.
+
+    Args:
+        network: the hand network.
+        pictures: (B, 3, H, W), normalised.
+
+    Returns:
+        Maps (B, sum of HAND_MAPS, h, w) of logits.
+    """
+    import torch
+
+    maps, _ = network(pictures)
+    other, _ = network(pictures.flip(3))
+    parts = dict(zip(HAND_MAPS, other.flip(3).split(list(HAND_MAPS.values()), 1), strict=True))
+    for name in _SIDEWAYS:  # pairs of x and y: to the left is to the right in a mirror
+        parts[name] = parts[name].unflatten(1, (-1, 2)) * parts[name].new_tensor([-1.0, 1.0]).view(2, 1, 1)
+    return (maps + torch.cat([part.flatten(1, -3) for part in parts.values()], 1)) / 2
 
 
 def decode(maps: Tensor, least: float) -> list[list[Hand]]:

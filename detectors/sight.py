@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.arms import decode, ends_here, owners, state_of
+from detectors.arms import decode, ends_here, owners, paint, state_of
 from detectors.assignment import TOPICS, Assignment, Scores, ahoge_scores, assign, attribute_scores
 from detectors.captions import caption, words_of
 from detectors.closer_look import CloserLook
@@ -302,9 +302,8 @@ class Sight:
         rows = [i for i, asked in enumerate(wanted) if asked]
         result: list[list[Hand]] = [[] for _ in wanted]
         if rows:
-            maps, _ = self.hands(pictures[rows])
-            least = min(self.thresholds.faint, self.thresholds.broken_heat)
-            for i, hands in zip(rows, self.ends.at(pictures[rows], decode(maps, least)), strict=True):
+            seen, least = pictures[rows], min(self.thresholds.faint, self.thresholds.broken_heat)
+            for i, hands in zip(rows, self.ends.at(seen, decode(paint(self.hands, seen), least)), strict=True):
                 whose = owners(hands, everybody[i])
                 result[i] = [
                     replace(hand, owner=owner, seen=seen_at(hand.point, objects[i]["hand"]))

@@ -43,7 +43,7 @@ class Hands(Check):
     """The worst of each character's visible hands: lost is worse than fused, fused worse than slightly off."""
 
     name: ClassVar[str] = "hands"
-    version: ClassVar[str] = "7"
+    version: ClassVar[str] = "8"
     networks: ClassVar[tuple[str, ...]] = ("people", "heads", "likeness", "hands", "ends", "bodies")
 
     def detect(self, context: Context) -> list[Finding]:

@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 
-from detectors.arms import decode, owners
+from benchmarks.detectors.hands import build
+from detectors.arms import decode, owners, paint
 from detectors.context import Hand
 from detectors.vocabulary import HAND_MAPS, HAND_STATES
 from tests.detectors.test_hands_check import hand, person
@@ -46,3 +47,16 @@ def test_a_hand_belongs_to_the_head_it_points_at() -> None:
     hands: list[Hand] = [hand(0, head=(175.0, 44.0)), hand(0, head=(42.0, 40.0))]
     assert owners(hands, people) == [1, 0]
     assert owners(hands, []) == [None, None]
+
+
+def test_a_mirrored_picture_is_painted_mirrored() -> None:
+    torch.manual_seed(0)
+    network = build("nano").eval()
+    picture = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        maps, other = paint(network, picture), paint(network, picture.flip(3)).flip(3)
+    sideways = [_START[name] + k for name in ("shift", "owner", "keypoints") for k in range(0, HAND_MAPS[name], 2)]
+    straight = [channel for channel in range(maps.shape[1]) if channel not in sideways]
+    assert torch.allclose(other[:, straight], maps[:, straight], atol=1e-6)
+    assert torch.allclose(other[:, sideways], -maps[:, sideways], atol=1e-6)
+    assert maps[:, sideways].abs().max() > 1e-3
