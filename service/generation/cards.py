@@ -133,7 +133,7 @@ class Memory:
 
     @property
     def usable(self) -> int:
-        """What settings are reckoned with; room for a desktop is left in them."""
+        """What settings are reckoned with: all of the card, as its settings were measured, unless others hold much."""
         return self.free if self.is_taken else self.total
 
 
@@ -284,13 +284,13 @@ def memory_of(device: str) -> Memory:
     """
     import torch
 
-    place = torch.device("cuda" if device == "auto" else device)
     try:
+        place = torch.device("cuda" if device == "auto" else device)
         free, total = torch.cuda.mem_get_info(place)
     except RuntimeError as error:
         why = (str(error).splitlines() or [""])[0]
         raise UnusableSettings(
-            f"the graphics card {place} cannot be used now ({why}): close what else uses it, or name another (--device)"
+            f"the graphics card {device} cannot be used now ({why}): close what uses it, or name another (--device)"
         ) from error
     return Memory(total, min(total, free + torch.cuda.memory_reserved(place)))
 

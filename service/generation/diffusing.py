@@ -136,7 +136,11 @@ class DiffusersGenerator(ABC, Generic[Text]):
     def _load(self, checkpoint: Path) -> Adapter:
         ahead, self._ahead = self._ahead, None
         if ahead is not None and ahead[0] == checkpoint:
-            return ahead[1].result()
+            try:
+                return ahead[1].result()
+            except torch.OutOfMemoryError:
+                # The card has no room for a whole file beside its pictures; layer by layer it has.
+                torch.cuda.empty_cache()
         return load_adapter(checkpoint)
 
     def use_adapter(self, adapter: Adapter | None, scale: float = 1.0) -> FoldReport:
@@ -204,7 +208,8 @@ class DiffusersGenerator(ABC, Generic[Text]):
         new = [prompt for prompt in dict.fromkeys(prompts) if prompt not in self._texts]
         if not new or self._texts is not self._control_texts:
             return
-        with visiting(self._texts_on_demand, self._text_device):  # one visit for all of them
+        # Where the card is too full for that, each batch reads its own.
+        with suppress(torch.OutOfMemoryError), visiting(self._texts_on_demand, self._text_device):  # one visit for all
             for prompt in new:
                 with suppress(PromptTooLong):
                     self._texts[prompt] = self._encode(prompt)

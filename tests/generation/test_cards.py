@@ -218,6 +218,26 @@ def test_a_checkpoint_read_ahead_is_the_same_and_errors_show_when_it_is_used(
     assert read_ahead(one).tensors == load_adapter(one).tensors
 
 
+def test_a_card_too_full_to_read_ahead_loses_nothing(
+    generator: AnimaGenerator, write_lora: WriteLora, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lora = write_lora("one", seed=1)
+    generator.use(lora)
+    expected = generator.generate(REQUESTS)[0].pixels
+    generator.use(None)
+
+    def full(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("service.generation.diffusing.read_ahead", full)
+        patch.setattr(generator, "_encode", full)
+        generator.prefetch(lora)
+        generator.foresee(["a prompt that nobody has read"])
+        generator.use(lora)
+    assert np.array_equal(generator.generate(REQUESTS)[0].pixels, expected)
+
+
 def test_a_checkpoint_that_was_sent_makes_the_same_pictures(generator: AnimaGenerator, write_lora: WriteLora) -> None:
     lora = write_lora("one", seed=1)
     generator.use(lora)
