@@ -93,7 +93,8 @@ def test_the_keys_walk_the_grid_and_open_a_picture(chromium: Any, house: House) 
         tab.locator("#viewer-title", has_text="kk epoch 4").wait_for()
         assert barriers(tab) == []
         tab.keyboard.press("Escape")
-        assert tab.evaluate(label).startswith("kk epoch 4, seed 13")
+        # The browser tells the page that the dialog is closed a moment after it is.
+        tab.wait_for_function(f"{label}.startsWith('kk epoch 4, seed 13')")
 
 
 def test_a_filter_leaves_what_was_asked_for(chromium: Any, house: House) -> None:
